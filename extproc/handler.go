@@ -1,0 +1,100 @@
+// Package extproc speaks Envoy's external processing and authorization
+// services. It turns a stream of a CONNECT tunnel into two net.Conns and the
+// stream of an HTTP request into an Exchange, finds the target that the stream
+// is for, and hands both to the handler of that target's protocol. It knows no
+// SQL, no policy and no store.
+package extproc
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+)
+
+// Peer is the far end of a stream, as Envoy attested it. Nothing in it was
+// written by the client except where Envoy verified it.
+type Peer struct {
+	Address    string // host:port of the client
+	ServerName string // SNI, where Envoy terminated or inspected TLS
+	URISAN     string // URI SAN of a verified client certificate
+	TLS        string // TLS version of the client's connection to Envoy, "" in clear
+}
+
+// Tunnel is a client's raw connection to a target, both ends of it. A direction
+// opens only after its own side has sent a first chunk: writes to Client block
+// until the server has sent something, and writes to Server until the client has.
+type Tunnel struct {
+	Target string
+	Peer   Peer
+	Client net.Conn
+	Server net.Conn
+}
+
+// TunnelHandler serves one tunnel. When it returns, both ends are closed.
+type TunnelHandler interface {
+	ServeTunnel(ctx context.Context, t *Tunnel)
+}
+
+// Request is an HTTP request on its way to the target.
+type Request struct {
+	Method    string
+	Scheme    string
+	Authority string
+	Path      string // with query, as sent
+	Header    http.Header
+	Body      io.Reader // never nil
+	HasBody   bool      // false when the headers ended the request
+}
+
+// Response is an HTTP response on its way to the client.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   io.Reader // never nil
+}
+
+// Exchange is one HTTP request and its response. A handler either refuses it or
+// forwards the request and then responds.
+type Exchange interface {
+	Target() string
+	Peer() Peer
+	// Request is what the client sent. Its body arrives while it is read.
+	Request() *Request
+	// Forward sends the request (as the handler changed it) to the target, its
+	// body while it is read, and returns the target's response once its headers
+	// are there.
+	Forward(ctx context.Context, r *Request) (*Response, error)
+	// Respond sends the response (as the handler changed it) to the client and
+	// returns when all of its body has been handed to Envoy.
+	Respond(ctx context.Context, r *Response) error
+	// Refuse answers the client itself. It is possible until Respond was called.
+	Refuse(status int, header http.Header, body []byte) error
+}
+
+// ExchangeHandler serves one exchange. An exchange that was neither refused nor
+// responded to when it returns is answered with 500: nothing passes by default.
+type ExchangeHandler interface {
+	ServeExchange(ctx context.Context, e Exchange)
+}
+
+// HeaderHandler judges a request by its headers alone (ext_authz). It returns
+// the request as it may go on, or a refusal.
+type HeaderHandler interface {
+	CheckHeaders(ctx context.Context, target string, p Peer, r *Request) (*Request, *Refusal)
+}
+
+// Refusal is an answer of the gateway's own to an HTTP request.
+type Refusal struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Handlers finds the handler of a target. A target that nobody serves is
+// refused.
+type Handlers interface {
+	Tunnel(target string) (TunnelHandler, bool)
+	Exchange(target string) (ExchangeHandler, bool)
+	Headers(target string) (HeaderHandler, bool)
+}

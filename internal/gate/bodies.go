@@ -1,0 +1,31 @@
+package gate
+
+// Closing is the body of session.closed.
+type Closing struct {
+	Reason     string `json:"reason"`
+	Operations int    `json:"operations"`
+	Refused    int    `json:"refused"`
+	BytesIn    int64  `json:"bytes_in"`  // from the client
+	BytesOut   int64  `json:"bytes_out"` // to the client
+}
+
+type sessionBody struct {
+	Principal Principal `json:"principal"`
+	Token     Token     `json:"token"`
+	Target    Target    `json:"target"`
+	Client    Client    `json:"client"`
+	Database  string    `json:"database,omitempty"`
+	Decision  Decision  `json:"decision"`
+	Input     *Input    `json:"input"`
+}
+
+type refusalBody struct {
+	Client Client `json:"client"`
+	Reason string `json:"reason"`
+}
+
+type operationBody struct {
+	Operation *Operation `json:"operation"`
+	Decision  Decision   `json:"decision"`
+	Input     *Input     `json:"input"`
+}

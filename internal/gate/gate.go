@@ -1,0 +1,215 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Phase says when policy is asked.
+type Phase string
+
+// The phases.
+const (
+	Connect Phase = "connect"   // before a session reaches its target
+	Operate Phase = "operation" // before a statement or request is forwarded
+)
+
+// Input is what policy is shown (docs/policy.md).
+type Input struct {
+	Phase     Phase       `json:"phase"`
+	Principal *Principal  `json:"principal"`
+	Target    *Target     `json:"target"`
+	Session   SessionView `json:"session"`
+	Operation *Operation  `json:"operation,omitempty"`
+	Approvals []Vote      `json:"approvals"`
+	Now       int64       `json:"now"` // nanoseconds since 1970
+}
+
+// Policy decides. An error means that nothing was decided: deny.
+type Policy interface {
+	Decide(ctx context.Context, in *Input) (Decision, error)
+}
+
+// Approvals keeps held operations until people have voted.
+type Approvals interface {
+	// Request stores a pending approval durably.
+	Request(ctx context.Context, a *Approval) error
+	// Wait returns the approval once it has left Pending. When ctx ends first,
+	// the approval is withdrawn.
+	Wait(ctx context.Context, id string) (*Approval, error)
+}
+
+// Recorder keeps evidence.
+type Recorder interface {
+	// Record returns once the event is on disk.
+	Record(ctx context.Context, e *Event) error
+	// Handoff returns once the spool has taken the event, in order, without
+	// waiting for the disk.
+	Handoff(ctx context.Context, e *Event) error
+	// Payload hands over protocol bytes; it blocks while the spool is slow and
+	// fails when it is dead.
+	Payload(ctx context.Context, p *Payload) error
+}
+
+// Gate takes every operation through decide → hold → record → release.
+type Gate struct {
+	policy    Policy
+	approvals Approvals
+	recorder  Recorder
+	log       *slog.Logger
+	now       func() time.Time
+	memory    *classMemory
+}
+
+// New makes a Gate. All three parts are required.
+func New(p Policy, a Approvals, r Recorder, log *slog.Logger) (*Gate, error) {
+	if p == nil || a == nil || r == nil {
+		return nil, errors.New("gate: policy, approvals and recorder are all required")
+	}
+	return &Gate{policy: p, approvals: a, recorder: r, log: log, now: time.Now, memory: newClassMemory()}, nil
+}
+
+// ErrRecord wraps a failure to make evidence durable. Nothing may be forwarded.
+var ErrRecord = errors.New("evidence could not be recorded")
+
+// NewID makes an id that sorts by time (UUIDv7).
+func NewID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// decide asks policy and turns every failure into a denial.
+func (g *Gate) decide(ctx context.Context, phase Phase, s *Session, op *Operation, votes []Vote) (Decision, *Input) {
+	if votes == nil {
+		votes = []Vote{}
+	}
+	in := &Input{
+		Phase: phase, Principal: &s.Principal, Target: &s.Target, Session: s.view(),
+		Operation: op, Approvals: votes, Now: g.now().UnixNano(),
+	}
+	d, err := g.policy.Decide(ctx, in)
+	if err != nil {
+		g.log.ErrorContext(ctx, "policy gave no decision: denied", "session", s.ID, "err", err)
+		d = Denied("policy_error", "the policy could not be evaluated", "Ask the gateway's operator to look at its log.")
+	}
+	if d.ID == "" {
+		d.ID = NewID()
+	}
+	return d, in
+}
+
+// Open decides whether a session may reach its target, and records it either
+// way. The session is open only when the error is nil and the effect is Allow.
+func (g *Gate) Open(ctx context.Context, s *Session) (Decision, error) {
+	s.memory = g.memory
+	d, in := g.decide(ctx, Connect, s, nil, nil)
+	if d.Effect == Hold { // a connection cannot be held
+		d.Effect = Deny
+		d.Deny = append(d.Deny, Denial{Code: "hold_at_connect", Message: "policy holds connections, which cannot be held", Hint: "Hold operations instead."})
+	}
+	s.mu.Lock()
+	s.revision = d.Revision
+	s.mu.Unlock()
+	kind := SessionOpened
+	if d.Effect != Allow {
+		kind = SessionRefused
+	}
+	body := sessionBody{
+		Principal: s.Principal, Token: s.Principal.Token, Target: s.Target, Client: s.Client,
+		Database: s.Database, Decision: d, Input: in,
+	}
+	if err := g.recorder.Record(ctx, g.event(s, kind, "", body)); err != nil {
+		return Decision{}, fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	s.mu.Lock()
+	s.recorded = true
+	s.mu.Unlock()
+	return d, nil
+}
+
+// RefuseSignIn records that somebody was turned away before there was a
+// session: a stranger, an expired token, garbage.
+func (g *Gate) RefuseSignIn(ctx context.Context, target string, c Client, reason string) {
+	e := &Event{Kind: SessionRefused, Time: g.now(), Target: target, Body: refusalBody{Client: c, Reason: reason}}
+	if err := g.recorder.Record(ctx, e); err != nil {
+		g.log.ErrorContext(ctx, "a refused sign-in could not be recorded", "target", target, "err", err)
+	}
+}
+
+// Close records the end of a session that was opened.
+func (g *Gate) Close(ctx context.Context, s *Session, c Closing) error {
+	s.mu.Lock()
+	c.Operations, c.Refused = s.operations, s.refused
+	recorded := s.recorded
+	s.mu.Unlock()
+	if !recorded {
+		return nil
+	}
+	return g.recorder.Record(ctx, g.event(s, SessionClosed, "", c))
+}
+
+// Check takes one operation through the sequence. It returns when the operation
+// may be forwarded (Allow) or must be refused (anything else); by then the
+// record is durable, or handed to the spool where the target says so. While the
+// operation is held, onHold (may be nil) is told of the approval once.
+func (g *Gate) Check(ctx context.Context, s *Session, op *Operation, onHold func(*Approval)) (Decision, error) {
+	if op.ID == "" {
+		op.ID = NewID()
+	}
+	d, in := g.decide(ctx, Operate, s, op, nil)
+	if d.Effect == Hold {
+		var err error
+		if d, in, err = g.hold(ctx, s, op, d, onHold); err != nil {
+			return Decision{}, err
+		}
+	}
+	s.mu.Lock()
+	s.operations++
+	if d.Effect != Allow {
+		s.refused++
+	}
+	s.mu.Unlock()
+	body := operationBody{Operation: op, Decision: d, Input: in}
+	if err := g.record(ctx, s, g.event(s, OperationRequested, op.ID, body)); err != nil {
+		return Decision{}, err
+	}
+	return d, nil
+}
+
+// Complete records how a forwarded operation ended. It is handed over, not
+// waited for: the operation has happened already.
+func (g *Gate) Complete(ctx context.Context, s *Session, opID string, o Outcome) error {
+	if err := g.recorder.Handoff(ctx, g.event(s, OperationCompleted, opID, o)); err != nil {
+		return fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	return nil
+}
+
+// Payload hands protocol bytes of an operation to the recorder.
+func (g *Gate) Payload(ctx context.Context, s *Session, opID string, stream Stream, data []byte) error {
+	p := &Payload{Session: s.ID, Operation: opID, Target: s.Target.Name, Stream: stream, Data: data}
+	if err := g.recorder.Payload(ctx, p); err != nil {
+		return fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	return nil
+}
+
+func (g *Gate) record(ctx context.Context, s *Session, e *Event) error {
+	keep := g.recorder.Record
+	if s.Target.Buffered {
+		keep = g.recorder.Handoff
+	}
+	if err := keep(ctx, e); err != nil {
+		return fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	return nil
+}
+
+func (g *Gate) event(s *Session, kind EventKind, opID string, body any) *Event {
+	return &Event{
+		Kind: kind, Time: g.now(), Session: s.ID, Operation: opID,
+		Target: s.Target.Name, Subject: s.Principal.Subject, Body: body,
+	}
+}

@@ -1,0 +1,79 @@
+package gate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
+
+// Operation is one statement or request, as analysis understood it. What could
+// not be understood is said in Risks ("unparsed"), never left out. Exactly one
+// of the protocol details is set; its fields appear beside the common ones in
+// the policy's input.
+type Operation struct {
+	ID          string   `json:"id"`
+	Protocol    string   `json:"protocol"` // "postgres", "http"
+	Action      string   `json:"action"`   // "select", "insert", "ddl", …, "get", "post"
+	Text        string   `json:"text"`     // the exact text; HTTP: "METHOD path"
+	Fingerprint string   `json:"fingerprint,omitempty"`
+	Risks       []string `json:"risks"`
+
+	*SQL
+	*HTTP
+}
+
+// SQL is what a PostgreSQL statement reads, writes and calls.
+type SQL struct {
+	Statements    []Statement `json:"statements"`
+	Parameters    []any       `json:"parameters"` // string, or nil for NULL
+	Tables        []Table     `json:"tables"`
+	Columns       []Column    `json:"columns"`
+	Functions     []string    `json:"functions"`
+	InTransaction bool        `json:"in_transaction"`
+}
+
+// Statement is one of the statements of a simple query.
+type Statement struct {
+	Action string `json:"action"`
+	Text   string `json:"text"`
+}
+
+// Table is a relation that a statement touches.
+type Table struct {
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
+	Access string `json:"access"` // "read" or "write"
+}
+
+// Column is one use of a column. Use is "output", "derived", "filter", "order",
+// "group" or "write".
+type Column struct {
+	Schema  string   `json:"schema"`
+	Table   string   `json:"table"`
+	Name    string   `json:"name"`
+	Classes []string `json:"classes"`
+	Use     string   `json:"use"`
+}
+
+// HTTP is one HTTP request.
+type HTTP struct {
+	Method  string              `json:"method"`
+	Host    string              `json:"host"`
+	Path    string              `json:"path"`
+	Query   map[string][]string `json:"query"`
+	Headers map[string]string   `json:"headers"` // lower-case names, credentials left out
+	Body    any                 `json:"body"`    // parsed JSON, or nil
+}
+
+// ContentHash binds an approval to exactly this operation: its text and all
+// that policy was shown of it, but not its id.
+func (o *Operation) ContentHash() (string, error) {
+	same := *o
+	same.ID = ""
+	raw, err := json.Marshal(&same)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), nil
+}

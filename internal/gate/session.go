@@ -1,0 +1,102 @@
+package gate
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// Target is the resource that a session is for. Its name is what policies,
+// events and error messages use.
+type Target struct {
+	Name   string            `json:"name"`
+	Kind   string            `json:"kind"` // "postgres" or "http"
+	Labels map[string]string `json:"labels"`
+	// Buffered hands evidence to the spool without waiting for the disk.
+	Buffered bool `json:"-"`
+}
+
+// Client is the far end of a session as Envoy saw it.
+type Client struct {
+	Address     string `json:"address"`
+	TLS         string `json:"tls,omitempty"` // version, empty when in clear
+	Application string `json:"application,omitempty"`
+}
+
+// Session is one connection of one principal to one target (for HTTP: one
+// exchange). The fields are fixed once it is open; the counters are safe for
+// concurrent use.
+type Session struct {
+	ID        string // UUIDv7
+	Started   time.Time
+	Principal Principal
+	Target    Target
+	Client    Client
+	Database  string // what the client asked for, where the protocol has one
+
+	mu         sync.Mutex
+	revision   string // of the policy that let it in
+	recorded   bool
+	operations int
+	refused    int
+	classes    []string
+	memory     *classMemory
+}
+
+// Revision is the revision of the policy that admitted the session.
+func (s *Session) Revision() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revision
+}
+
+// Observe notes the classes of data that the session has been given.
+func (s *Session) Observe(classes []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.classes = union(s.classes, classes)
+	if s.memory != nil {
+		s.memory.add(s.Principal.Token.Hash, classes)
+	}
+}
+
+// view is what policy sees of a session.
+func (s *Session) view() SessionView {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	classes := s.classes
+	if s.memory != nil {
+		classes = union(classes, s.memory.get(s.Principal.Token.Hash))
+	}
+	if classes == nil {
+		classes = []string{}
+	}
+	return SessionView{
+		ID:          s.ID,
+		Started:     s.Started.UTC().Format(time.RFC3339Nano),
+		Client:      s.Client,
+		Database:    s.Database,
+		Operations:  s.operations,
+		ClassesRead: classes,
+	}
+}
+
+// SessionView is the session as policy sees it.
+type SessionView struct {
+	ID          string   `json:"id"`
+	Started     string   `json:"started"` // RFC 3339
+	Client      Client   `json:"client"`
+	Database    string   `json:"database,omitempty"`
+	Operations  int      `json:"operations"`   // judged so far
+	ClassesRead []string `json:"classes_read"` // by this token, over all protocols
+}
+
+func union(have, more []string) []string {
+	out := slices.Clone(have)
+	for _, c := range more {
+		if !slices.Contains(out, c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
