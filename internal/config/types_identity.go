@@ -1,0 +1,25 @@
+package config
+
+// Identity says whose tokens are accepted.
+type Identity struct {
+	// The OIDC issuers that are trusted.
+	Issuers []*Issuer `yaml:"issuers"`
+	// How far clocks may differ when a token's times are checked.
+	Skew Duration `yaml:"skew" default:"60s"`
+}
+
+// Issuer is one OIDC issuer.
+type Issuer struct {
+	// The issuer exactly as its tokens say it in "iss". https, or http on loopback.
+	URL string `yaml:"url"`
+	// Audiences ("aud") that mean this gateway; a token needs one of them.
+	Audiences []string `yaml:"audiences" default:"weir"`
+	// Claims that tell kinds of principal apart, for example {agent: {idtyp: app}, human: {idtyp: user}}. All claims of a kind must match. A principal that matches none is an agent.
+	Kind map[PrincipalKind]map[string]Texts `yaml:"kind,omitempty"`
+	// Claims whose values become roles. The values of groups are prefixed "group:", those of others "role:".
+	Roles []string `yaml:"roles" default:"groups,roles"`
+	// Signature algorithms that are accepted.
+	Algorithms []Algorithm `yaml:"algorithms" default:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA"`
+	// CA in PEM that signed the issuer's certificate, where the system does not know it.
+	CA Ref `yaml:"ca,omitempty"`
+}

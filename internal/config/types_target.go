@@ -1,0 +1,75 @@
+package config
+
+// Target is a resource behind the gateway.
+type Target struct {
+	// The protocol.
+	Kind TargetKind `yaml:"kind"`
+	// Address on which Envoy listens for this target's clients.
+	Listen Address `yaml:"listen"`
+	// "off" speaks in clear with clients, on loopback only.
+	TLS Switch `yaml:"tls" default:"on"`
+	// Where the resource is, and as whom the gateway signs in to it.
+	Upstream Upstream `yaml:"upstream"`
+	// Databases that a client may ask for; "*" is any. Default: upstream.database, and any where that is not set.
+	Databases []string `yaml:"databases,omitempty" kind:"postgres"`
+	// Headers that the gateway sets on each request, with references in braces: "Bearer {{secret:billing}}".
+	Headers map[string]Template `yaml:"headers,omitempty" kind:"http"`
+	// "body" reads requests and responses whole; "headers" sees no body and is cheaper, so bodies are neither masked nor recorded.
+	Inspect Inspect `yaml:"inspect,omitempty" kind:"http"`
+	// How bytes reach the gateway: "ext_proc" (Envoy's external processor) or "relay" (a socket; half the latency, but upstream connections are not Envoy's).
+	Transport Transport `yaml:"transport,omitempty" kind:"postgres"`
+	// "durable" has each operation on disk before it is forwarded; "buffered" does not wait for the disk.
+	Evidence Durability `yaml:"evidence" default:"durable"`
+	// Labels for policies, for example {env: prod}.
+	Labels map[string]string `yaml:"labels,omitempty"`
+	// How long a session may last and wait.
+	Session Session `yaml:"session"`
+	// What one client may send and hold.
+	Limits Limits `yaml:"limits"`
+}
+
+// Upstream is the resource itself.
+type Upstream struct {
+	// host:port of PostgreSQL; a list for several, which Envoy balances. The default port is 5432.
+	Address []Address `yaml:"address,omitempty" kind:"postgres"`
+	// The user that the gateway signs in as.
+	User string `yaml:"user,omitempty" kind:"postgres"`
+	// That user's password: secret:NAME, env:NAME or file:PATH; never in clear.
+	Password Ref `yaml:"password,omitempty" kind:"postgres"`
+	// "trust" where the server asks for no password.
+	Auth UpstreamAuth `yaml:"auth,omitempty" kind:"postgres"`
+	// The database where a client asks for none.
+	Database string `yaml:"database,omitempty" kind:"postgres"`
+	// TLS towards PostgreSQL, in the words of sslmode.
+	TLS UpstreamTLS `yaml:"tls,omitempty" kind:"postgres"`
+	// Base URL of an HTTP resource, http or https. Its certificate is always verified.
+	URL string `yaml:"url,omitempty" kind:"http"`
+	// CA in PEM that signed the resource's certificate, where the system does not know it.
+	CA Ref `yaml:"ca,omitempty"`
+	// Name in the resource's certificate, where it is not the host of the address.
+	ServerName string `yaml:"server_name,omitempty"`
+	// How long connecting may take.
+	ConnectTimeout Duration `yaml:"connect_timeout" default:"5s"`
+}
+
+// Session bounds a session in time.
+type Session struct {
+	// How long a client may take to start up and sign in.
+	Startup Duration `yaml:"startup" default:"10s"`
+	// How long a session may be idle. 0s does not end it.
+	Idle Duration `yaml:"idle" default:"1h"`
+	// How long a session may go on after its token has expired.
+	TokenGrace Duration `yaml:"token_grace" default:"0s"`
+}
+
+// Limits bounds what one client may send and hold.
+type Limits struct {
+	// Longest SQL text that is analysed; longer is refused.
+	Statement Size `yaml:"statement,omitempty" kind:"postgres"`
+	// Largest protocol message; larger ends the session.
+	Message Size `yaml:"message,omitempty" kind:"postgres"`
+	// Largest body that is read whole, of a request or a response; larger is refused.
+	Body Size `yaml:"body,omitempty" kind:"http"`
+	// Sessions at one time of one target.
+	Sessions int `yaml:"sessions" default:"5000"`
+}
