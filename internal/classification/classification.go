@@ -1,0 +1,157 @@
+// Package classification says what is sensitive: it reads classification.yaml,
+// which gives classes ("pii.ssn") to columns and JSON paths and names the
+// detectors that look for values in free text, once for every protocol.
+//
+// It knows no policy: what a class means for whom is for Rego to say. It finds
+// no values itself and masks nothing.
+package classification
+
+import "slices"
+
+// Any stands for every target, schema, table or column.
+const Any = "*"
+
+// Classification is what one file says. It never changes once loaded, and is
+// safe for concurrent use.
+type Classification struct {
+	columns   map[columnKey][]string
+	shapes    []shape // of the wildcards in use, so that a lookup tries no others
+	paths     map[string][]PathClass
+	detectors map[string][]string
+	targets   []string
+	revision  string
+}
+
+// PathClass gives classes to the values at a JSONPath.
+type PathClass struct {
+	Path    string // as written: "$.customers[*].card", "$..ssn"
+	Classes []string
+}
+
+// Empty classifies nothing: the classification of a gateway without the file.
+func Empty() *Classification {
+	c, err := Parse("", nil)
+	if err != nil {
+		panic(err) // no text, no errors
+	}
+	return c
+}
+
+// Column returns the classes of a column, sorted; nil if it has none. The names
+// are the catalogue's own, compared exactly. Where several lines of the file
+// match, the column has the classes of all of them: a narrow line adds to a
+// broad one and never takes a class away. The slice must not be changed.
+func (c *Classification) Column(target, schema, table, column string) []string {
+	var found []string
+	for _, s := range c.shapes {
+		found = union(found, c.columns[s.of(columnKey{target, schema, table, column})])
+	}
+	return found
+}
+
+// Paths returns the classified JSONPaths of a target, in order of path. The
+// slice must not be changed.
+func (c *Classification) Paths(target string) []PathClass {
+	own, every := c.paths[target], c.paths[Any]
+	switch {
+	case target == Any || len(every) == 0:
+		return own
+	case len(own) == 0:
+		return every
+	}
+	merged := slices.Clone(own)
+	for _, p := range every {
+		merged = addPath(merged, p.Path, p.Classes)
+	}
+	return merged
+}
+
+// Detectors returns the names of the detectors that search a target's values,
+// sorted. The slice must not be changed.
+func (c *Classification) Detectors(target string) []string {
+	return union(c.detectors[target], c.detectors[Any])
+}
+
+// Classified says whether anything at all is classified at a target: a column,
+// a path, or a detector.
+func (c *Classification) Classified(target string) bool {
+	return slices.Contains(c.targets, target) || slices.Contains(c.targets, Any)
+}
+
+// Targets returns the names for which something is classified, sorted; Any
+// ("*") among them means every target. The slice must not be changed.
+func (c *Classification) Targets() []string { return c.targets }
+
+// Revision is the hex SHA-256 of the file.
+func (c *Classification) Revision() string { return c.revision }
+
+// columnKey is a column, or a pattern of columns where fields are Any.
+type columnKey struct{ target, schema, table, column string }
+
+// shape says which fields of a pattern are Any, a bit each.
+type shape uint8
+
+const (
+	anyTarget shape = 1 << iota
+	anySchema
+	anyTable
+	anyColumn
+)
+
+func shapeOf(k columnKey) shape {
+	var s shape
+	for i, name := range []string{k.target, k.schema, k.table, k.column} {
+		if name == Any {
+			s |= 1 << i
+		}
+	}
+	return s
+}
+
+// of is the pattern of this shape that a column matches.
+func (s shape) of(k columnKey) columnKey {
+	if s&anyTarget != 0 {
+		k.target = Any
+	}
+	if s&anySchema != 0 {
+		k.schema = Any
+	}
+	if s&anyTable != 0 {
+		k.table = Any
+	}
+	if s&anyColumn != 0 {
+		k.column = Any
+	}
+	return k
+}
+
+// union merges two sorted sets, changing neither.
+func union(a, b []string) []string {
+	if len(a) == 0 {
+		return b
+	}
+	if len(b) == 0 {
+		return a
+	}
+	out := append(slices.Clone(a), b...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// addPath adds classes to a path of a list that is kept in order of path.
+func addPath(list []PathClass, path string, classes []string) []PathClass {
+	i, found := slices.BinarySearchFunc(list, path, func(p PathClass, path string) int {
+		switch {
+		case p.Path < path:
+			return -1
+		case p.Path > path:
+			return 1
+		}
+		return 0
+	})
+	if found {
+		list[i].Classes = union(list[i].Classes, classes)
+		return list
+	}
+	return slices.Insert(list, i, PathClass{Path: path, Classes: classes})
+}

@@ -1,0 +1,271 @@
+package classification
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// The bounds of a file.
+const (
+	MaxBytes   = 4 << 20 // of text
+	MaxEntries = 100_000 // columns and paths together
+)
+
+// knownDetectors are the detectors that a file may name.
+var knownDetectors = []string{"cloud_keys", "credit_card", "email", "iban", "jwt", "private_key", "us_ssn"}
+
+// Load reads a file. What is wrong with its text is an *Error that tells every
+// problem at once.
+func Load(path string) (*Classification, error) {
+	f, err := os.Open(path) // #nosec G304 -- the operator names it
+	if err != nil {
+		return nil, fmt.Errorf("classification: %w", err)
+	}
+	defer f.Close() // only read
+	text, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("classification: %w", err)
+	}
+	return Parse(path, text)
+}
+
+// Parse reads the text of a file; name is what errors call it. An empty text
+// classifies nothing.
+func Parse(name string, text []byte) (*Classification, error) {
+	p := &parser{
+		lines: map[string]int{},
+		c: &Classification{
+			columns:   map[columnKey][]string{},
+			paths:     map[string][]PathClass{},
+			detectors: map[string][]string{},
+		},
+	}
+	if len(text) > MaxBytes {
+		p.problem(0, fmt.Sprintf("larger than %d MiB", MaxBytes>>20), `use "*" for a table or schema instead of a line a column`)
+	} else {
+		p.file(text)
+	}
+	if len(p.problems) > 0 {
+		slices.SortStableFunc(p.problems, func(a, b Problem) int { return a.Line - b.Line })
+		return nil, &Error{File: name, Problems: p.problems}
+	}
+	sum := sha256.Sum256(text)
+	p.c.revision = hex.EncodeToString(sum[:])
+	p.finish()
+	return p.c, nil
+}
+
+// parser collects a classification and all that is wrong with its text.
+type parser struct {
+	c        *Classification
+	lines    map[string]int // of the columns and paths already seen
+	problems []Problem
+}
+
+func (p *parser) problem(line int, message, fix string) {
+	p.problems = append(p.problems, Problem{Line: line, Message: message, Fix: fix})
+}
+
+// finish derives what lookups need.
+func (p *parser) finish() {
+	targets := map[string]bool{}
+	shapes := map[shape]bool{}
+	for k := range p.c.columns {
+		targets[k.target] = true
+		shapes[shapeOf(k)] = true
+	}
+	for t := range p.c.paths {
+		targets[t] = true
+	}
+	for t, d := range p.c.detectors {
+		targets[t] = targets[t] || len(d) > 0
+	}
+	maps.DeleteFunc(targets, func(_ string, yes bool) bool { return !yes })
+	p.c.targets = slices.Sorted(maps.Keys(targets))
+	p.c.shapes = slices.Sorted(maps.Keys(shapes))
+}
+
+func (p *parser) file(text []byte) {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	var doc yaml.Node
+	switch err := decoder.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return
+	case err != nil:
+		p.syntax(err)
+		return
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		p.problem(doc.Line, "the file holds more than one YAML document", "keep one, and remove the line ---")
+		return
+	}
+	if root := doc.Content[0]; root.Tag != "!!null" {
+		p.mapping(root, "the file", p.top)
+	}
+}
+
+// syntax tells a YAML error, whose text begins "yaml: line N: ".
+func (p *parser) syntax(err error) {
+	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	line := 1 // which the decoder leaves out
+	if _, scanErr := fmt.Sscanf(message, "line %d:", &line); scanErr == nil {
+		_, message, _ = strings.Cut(message, ": ")
+	}
+	p.problem(line, "not YAML: "+message,
+		`quote a name that begins with * ("*.public.customers.ssn"), and a JSONPath with brackets inside braces`)
+}
+
+// mapping calls each for every pair of a mapping, and refuses anything else.
+func (p *parser) mapping(n *yaml.Node, what string, each func(key, value *yaml.Node)) {
+	if n.Kind != yaml.MappingNode {
+		p.problem(n.Line, what+" is not a mapping", "write lines like orders.public.customers.ssn: pii.ssn")
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		switch {
+		case key.Kind != yaml.ScalarNode || key.Tag == "!!merge":
+			p.problem(key.Line, "a key is not a plain name", "write each name out; anchors and merges are not used here")
+		case value.Kind == yaml.AliasNode || value.Anchor != "" || key.Anchor != "":
+			p.problem(key.Line, fmt.Sprintf("%q uses an anchor", key.Value), "write its classes out")
+		default:
+			each(key, value)
+		}
+	}
+}
+
+// top reads one pair of the file itself.
+func (p *parser) top(key, value *yaml.Node) {
+	if key.Value == "detect" {
+		p.detect(Any, value)
+		return
+	}
+	names, err := splitName(key.Value)
+	switch {
+	case err != nil:
+		p.problem(key.Line, fmt.Sprintf("%q: %v", key.Value, err), `write target.schema.table.column; quote a name with a dot: orders.public."odd.name".ssn`)
+	case len(names) == 4:
+		p.column(columnKey{names[0].raw, names[1].folded, names[2].folded, names[3].folded}, key, value)
+	case len(names) == 1 && value.Kind == yaml.MappingNode:
+		target := names[0].raw
+		p.mapping(value, "target "+target, func(k, v *yaml.Node) { p.inTarget(target, k, v) })
+	case len(names) == 1:
+		p.problem(key.Line, fmt.Sprintf("unknown key %q", key.Value),
+			"write target.schema.table.column: class, a target with JSONPaths under it, or detect: [email]")
+	default:
+		p.problem(key.Line, fmt.Sprintf("%q has %d names, a column has 4", key.Value, len(names)), "write target.schema.table.column")
+	}
+}
+
+// inTarget reads one pair of the lines under a target.
+func (p *parser) inTarget(target string, key, value *yaml.Node) {
+	if key.Value == "detect" {
+		p.detect(target, value)
+		return
+	}
+	if strings.HasPrefix(key.Value, "$") {
+		p.path(target, key, value)
+		return
+	}
+	names, err := splitName(key.Value)
+	switch {
+	case err != nil:
+		p.problem(key.Line, fmt.Sprintf("%q: %v", key.Value, err), `write schema.table.column; quote a name with a dot: public."odd.name".ssn`)
+	case len(names) == 3:
+		p.column(columnKey{target, names[0].folded, names[1].folded, names[2].folded}, key, value)
+	default:
+		p.problem(key.Line, fmt.Sprintf("unknown key %q under target %q", key.Value, target),
+			"write a JSONPath ($.customers[*].card), schema.table.column, or detect")
+	}
+}
+
+func (p *parser) column(k columnKey, key, value *yaml.Node) {
+	classes, ok := p.classes(key, value)
+	if ok && p.first(fmt.Sprintf("column %q", k), key) {
+		p.c.columns[k] = classes
+	}
+}
+
+func (p *parser) path(target string, key, value *yaml.Node) {
+	if err := checkPath(key.Value); err != nil {
+		p.problem(key.Line, fmt.Sprintf("%q: %v", key.Value, err), "paths are made of .name, ..name, [*] and ['any name'], like $.customers[*].card")
+		return
+	}
+	classes, ok := p.classes(key, value)
+	if ok && p.first(fmt.Sprintf("path %q %q", target, key.Value), key) {
+		p.c.paths[target] = addPath(p.c.paths[target], key.Value, classes)
+	}
+}
+
+// first notes that a thing is classified here, unless it already is elsewhere
+// or the file is full.
+func (p *parser) first(what string, key *yaml.Node) bool {
+	if line, again := p.lines[what]; again {
+		p.problem(key.Line, fmt.Sprintf("%q is classified in line %d already", key.Value, line), "put both classes there: [pii.email, gdpr.contact]")
+		return false
+	}
+	p.lines[what] = key.Line
+	if len(p.lines) == MaxEntries+1 {
+		p.problem(key.Line, fmt.Sprintf("more than %d entries", MaxEntries), `use "*" for a table or schema instead of a line a column`)
+	}
+	return len(p.lines) <= MaxEntries
+}
+
+// classes reads a class or a list of them.
+func (p *parser) classes(key, value *yaml.Node) ([]string, bool) {
+	classes, ok := p.list(key, value, "class", "pii.ssn")
+	for _, c := range classes {
+		if !isClass(c) {
+			p.problem(value.Line, fmt.Sprintf("%q is not a class", c), "write lower-case words with dots, like pii.ssn")
+			ok = false
+		}
+	}
+	return classes, ok
+}
+
+// detect reads the detectors of a target.
+func (p *parser) detect(target string, value *yaml.Node) {
+	key := &yaml.Node{Value: "detect", Line: value.Line}
+	detectors, ok := p.list(key, value, "detector", "[email, us_ssn]")
+	for _, d := range detectors {
+		if !slices.Contains(knownDetectors, d) {
+			p.problem(value.Line, fmt.Sprintf("unknown detector %q", d), "detectors are "+strings.Join(knownDetectors, ", "))
+			ok = false
+		}
+	}
+	if ok && p.first(fmt.Sprintf("detect %q", target), key) {
+		p.c.detectors[target] = detectors
+	}
+}
+
+// list reads one string or a sequence of at least one, as a sorted set.
+func (p *parser) list(key, value *yaml.Node, what, example string) ([]string, bool) {
+	items := []*yaml.Node{value}
+	if value.Kind == yaml.SequenceNode {
+		items = value.Content
+	}
+	out := make([]string, 0, len(items))
+	for _, item := range items {
+		if item.Kind != yaml.ScalarNode || item.Tag != "!!str" || item.Anchor != "" {
+			p.problem(item.Line, fmt.Sprintf("%q needs a %s or a list of them", key.Value, what), "write "+example)
+			return nil, false
+		}
+		out = append(out, item.Value)
+	}
+	if len(out) == 0 {
+		p.problem(value.Line, fmt.Sprintf("%q has an empty list", key.Value), "name a "+what+", or remove the line")
+		return nil, false
+	}
+	slices.Sort(out)
+	return slices.Compact(out), true
+}
