@@ -1,0 +1,107 @@
+package sqlmeta
+
+// Analysis is what a text means. It is shared between sessions: never change it.
+type Analysis struct {
+	Statements []Statement // in order; none for a text without a statement
+}
+
+// Statement is one statement of a text.
+type Statement struct {
+	Text        string // exactly as sent
+	Action      string // see Actions in actions.go; "unknown" where it is not understood
+	Fingerprint string // equal for statements that differ only in constants
+	Tables      []TableUse
+	Columns     []ColumnUse
+	// Outputs has one entry per result column, in order. It is nil where the
+	// statement returns no rows, and where the shape is unknown (then Opaque).
+	Outputs   []Output
+	Functions []string // "schema.name", or "name" where it could not be found
+	Risks     []string // see risks.go
+	// Opaque says that the outputs, or the sources of one of them, could not be
+	// traced: where any class of the target is masked, no row may be delivered.
+	Opaque  bool
+	Prepare *Prepare // set for statements about a prepared statement or cursor
+	Flows   []Flow   // which columns were written from which columns
+}
+
+// Access says what a statement does with a relation.
+type Access string
+
+// The kinds of access.
+const (
+	Read  Access = "read"
+	Write Access = "write"
+)
+
+// TableUse is a relation that a statement touches; one that is both read and
+// written is listed twice.
+type TableUse struct {
+	Schema string // as written where the relation is not known
+	Name   string
+	Access Access
+	Known  bool // false: the catalog does not have it
+}
+
+// ColumnRef names a column.
+type ColumnRef struct {
+	Schema, Table, Column string
+}
+
+// Use says what a statement does with a column.
+type Use string
+
+// The uses of a column.
+const (
+	UseOutput  Use = "output"  // delivered unchanged
+	UseDerived Use = "derived" // its value goes into an expression that is delivered or written
+	UseFilter  Use = "filter"  // WHERE, ON, USING, HAVING, LIMIT, FILTER
+	UseOrder   Use = "order"   // ORDER BY, also of a window or an aggregate
+	UseGroup   Use = "group"   // GROUP BY, DISTINCT, PARTITION BY, set operations
+	UseWrite   Use = "write"
+)
+
+// ColumnUse is one use of a column; a column may have several.
+type ColumnUse struct {
+	ColumnRef
+	Use Use
+}
+
+// Output is one column of a result.
+type Output struct {
+	Name string
+	// Direct says that the value is an unchanged base column. Sources then
+	// holds this column, and the columns of views and parent tables that it was
+	// read through.
+	Direct  bool
+	Sources []ColumnRef // every column that the value depends on
+	Opaque  bool        // Sources may lack something
+	// Relation and Column are what the server puts into RowDescription (table
+	// OID and attribute number), both 0 where the column is not one of a table.
+	Relation uint32
+	Column   int16
+}
+
+// Flow says that a column was written from others.
+type Flow struct {
+	To   ColumnRef
+	From []ColumnRef
+}
+
+// The kinds of Prepare.
+const (
+	PreparePrepare    = "prepare"
+	PrepareExecute    = "execute"
+	PrepareDeallocate = "deallocate"
+	PrepareDeclare    = "declare"
+	PrepareFetch      = "fetch" // MOVE too, which returns no rows
+	PrepareClose      = "close"
+)
+
+// Prepare is a statement about a prepared statement or a cursor of the session.
+// An execute or fetch is Opaque here: only the session knows what the name
+// stands for.
+type Prepare struct {
+	Kind  string
+	Name  string     // "" with deallocate and close: all
+	Inner *Statement // of prepare and declare
+}
