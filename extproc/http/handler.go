@@ -1,0 +1,90 @@
+// Package http takes one HTTP exchange through the gate: who asks, what is
+// asked, whether it may go on, what must be hidden of the answer, and what is
+// recorded of both. It knows no gRPC, no Rego and no store.
+package http
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/weir-gateway/weir/extproc"
+	"github.com/weir-gateway/weir/internal/gate"
+	"github.com/weir-gateway/weir/internal/mask"
+)
+
+// DefaultMaxBody is how much of a request's JSON body is read for policy, in
+// bytes. A larger one is refused.
+const DefaultMaxBody = 1 << 20
+
+// Config describes one target of kind http.
+type Config struct {
+	Target gate.Target
+	// Inject are headers that the gateway sets on every request, as templates
+	// ("Bearer {{secret:billing}}").
+	Inject map[string]string
+	// MaxBody bounds a JSON request body, in bytes. 0 means DefaultMaxBody.
+	MaxBody int64
+}
+
+// Identity turns a bearer token into a principal. An error with a method
+// Public() string says so to the client.
+type Identity interface {
+	Authenticate(ctx context.Context, token string) (gate.Principal, error)
+}
+
+// Secrets fills the secrets into a template.
+type Secrets interface {
+	Expand(ctx context.Context, template string) (string, error)
+}
+
+// Classes says what is sensitive in this target's documents.
+type Classes interface {
+	Paths() []ClassPath
+}
+
+// ClassPath is a JSONPath and the classes of what it names.
+type ClassPath struct {
+	Path    mask.Path
+	Classes []string
+}
+
+// Deps are what a Handler works with. All are required.
+type Deps struct {
+	Identity Identity
+	Secrets  Secrets
+	Classes  Classes
+	Gate     *gate.Gate
+	Masker   *mask.Masker
+	Log      *slog.Logger
+}
+
+// Handler serves the exchanges of one target.
+type Handler struct {
+	cfg      Config
+	deps     Deps
+	sessions *sessions
+}
+
+var (
+	_ extproc.ExchangeHandler = (*Handler)(nil)
+	_ extproc.HeaderHandler   = (*Handler)(nil)
+)
+
+// New makes a Handler.
+func New(cfg Config, deps Deps) (*Handler, error) {
+	switch {
+	case deps.Identity == nil, deps.Secrets == nil, deps.Classes == nil, deps.Gate == nil, deps.Masker == nil, deps.Log == nil:
+		return nil, errors.New("http: every dependency is required")
+	case cfg.Target.Name == "":
+		return nil, errors.New("http: the target has no name")
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = DefaultMaxBody
+	}
+	return &Handler{cfg: cfg, deps: deps, sessions: newSessions(deps.Gate, time.Now)}, nil
+}
+
+// Close ends every session, with the reason that is recorded.
+func (h *Handler) Close(ctx context.Context, reason string) { h.sessions.closeAll(ctx, reason) }
