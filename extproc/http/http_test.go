@@ -230,7 +230,7 @@ func TestTheClientsCredentialsStayHere(t *testing.T) {
 		t.Error("the target's cookie reached the client")
 	}
 	op := f.book.seen[0]
-	if op.Text != "GET /customers?city=Oslo" || op.HTTP.Query["city"][0] != "Oslo" || op.HTTP.Path != "/customers" {
+	if op.Text != "GET /customers?city=Oslo" || op.Query["city"][0] != "Oslo" || op.Path != "/customers" {
 		t.Errorf("policy was shown %+v %+v", op, op.HTTP)
 	}
 	for _, kept := range []string{f.ledger.bytes[gate.RequestStream], f.ledger.bytes[gate.ResponseStream]} {
@@ -277,7 +277,7 @@ func TestRefusalsReachNobody(t *testing.T) {
 		name   string
 		decide gate.Decision
 		req    *extproc.Request
-		break_ func(*fixture)
+		breaks func(*fixture)
 		status int
 		rule   string
 	}{
@@ -290,8 +290,8 @@ func TestRefusalsReachNobody(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := newFixture(t, tc.decide)
-			if tc.break_ != nil {
-				tc.break_(f)
+			if tc.breaks != nil {
+				tc.breaks(f)
 			}
 			w := f.serve(t, &wire{req: tc.req})
 			if p := w.problem(t); p.Status != tc.status || p.Rule != tc.rule {
@@ -328,8 +328,8 @@ func TestPolicySeesTheBody(t *testing.T) {
 			}
 			w := f.serve(t, &wire{req: r, resp: response(204, "", "")})
 			op := f.book.seen[0]
-			if tc.risk == "" && (op.HTTP.Body == nil || len(op.Risks) > 0) || tc.risk != "" && (len(op.Risks) != 1 || op.Risks[0] != tc.risk || op.HTTP.Body != nil) {
-				t.Errorf("body %v, risks %v", op.HTTP.Body, op.Risks)
+			if tc.risk == "" && (op.Body == nil || len(op.Risks) > 0) || tc.risk != "" && (len(op.Risks) != 1 || op.Risks[0] != tc.risk || op.Body != nil) {
+				t.Errorf("body %v, risks %v", op.Body, op.Risks)
 			}
 			if w.sentBody != tc.forwarded {
 				t.Errorf("forwarded %q", w.sentBody)
@@ -505,7 +505,7 @@ func FuzzOperation(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if op.HTTP.Body != nil && string(raw) != string(body) {
+		if op.Body != nil && string(raw) != string(body) {
 			t.Error("what was judged is not what goes on")
 		}
 		if isJSON(r.Header) && !json.Valid(body) && len(strings.TrimSpace(string(body))) > 0 && len(op.Risks) == 0 {
