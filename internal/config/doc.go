@@ -7,7 +7,10 @@
 // say the rest:
 //
 //	yaml      the key
+//	required  the key must be there
 //	default   the value where the file says nothing
+//	example   a value to show where one is missing
+//	aka       other words that people write for the key
 //	kind      the one kind of target that knows the key
 //	reload    "restart" where a change takes effect at the next start only
 //

@@ -5,9 +5,9 @@ type Config struct {
 	// Folder for all state: spool, embedded ClickHouse, sealed secrets, development CA, sockets. Relative to this file.
 	Data Path `yaml:"data" default:"weir-data" reload:"restart"`
 	// Who may sign in, and how their tokens are read.
-	Identity Identity `yaml:"identity"`
+	Identity Identity `yaml:"identity" required:"true" example:"{issuers: [{url: https://login.example}]}"`
 	// The resources behind the gateway, by name. Policies, events and error messages use these names.
-	Targets map[string]*Target `yaml:"targets"`
+	Targets map[string]*Target `yaml:"targets" required:"true" example:"{orders: {kind: postgres, listen: 127.0.0.1:15432, upstream: {…}}}"`
 	// The certificate that the listeners show. Without it, one of a development CA that is made in the data folder.
 	TLS *TLS `yaml:"tls,omitempty"`
 	// The rules, and what is sensitive. Without rules everything is denied.
@@ -24,14 +24,17 @@ type Config struct {
 	Log Log `yaml:"log"`
 	// How long things that end are waited for.
 	Drain Drain `yaml:"drain"`
+
+	// Revision is the SHA-256 of the file's bytes in hex, as sha256sum prints it.
+	Revision string `yaml:"-"`
 }
 
 // TLS is a certificate with its key.
 type TLS struct {
 	// Certificate chain in PEM, leaf first: a reference such as file:/etc/weir/tls.crt
-	Certificate Ref `yaml:"certificate"`
+	Certificate Ref `yaml:"certificate" required:"true" example:"file:/etc/weir/tls.crt"`
 	// Private key in PEM: a reference such as file:/etc/weir/tls.key
-	Key Ref `yaml:"key"`
+	Key Ref `yaml:"key" required:"true" example:"file:/etc/weir/tls.key"`
 }
 
 // Policy says where rules and classes come from.
@@ -81,7 +84,7 @@ type Envoy struct {
 	// Worker threads of Envoy; 0 is one for each processor.
 	Concurrency int `yaml:"concurrency" default:"0" reload:"restart"`
 	// Level of Envoy's own log.
-	LogLevel EnvoyLogLevel `yaml:"log_level" default:"warning" reload:"restart"`
+	LogLevel EnvoyLogLevel `yaml:"log_level" default:"warning" aka:"level" reload:"restart"`
 	// Connections to all targets together that Envoy takes before it refuses more.
 	MaxConnections int `yaml:"max_connections" default:"50000" reload:"restart"`
 	// An Envoy that somebody else runs ("weir serve"), instead of binary.
@@ -93,7 +96,7 @@ type Envoy struct {
 // certificate lets in.
 type External struct {
 	// Address on which xDS and the external processor are served.
-	XDS Address `yaml:"xds"`
+	XDS Address `yaml:"xds" required:"true" example:"127.0.0.1:18000"`
 	// Address that is written into that Envoy's bootstrap. Default: xds.
 	Advertise Address `yaml:"advertise,omitempty"`
 	// CA in PEM that signs the certificates of Envoys; needed unless xds is on loopback.

@@ -3,7 +3,7 @@ package config
 // Identity says whose tokens are accepted.
 type Identity struct {
 	// The OIDC issuers that are trusted.
-	Issuers []*Issuer `yaml:"issuers"`
+	Issuers []*Issuer `yaml:"issuers" required:"true" aka:"issuer" example:"[{url: https://login.example}]"`
 	// How far clocks may differ when a token's times are checked.
 	Skew Duration `yaml:"skew" default:"60s"`
 }
@@ -11,11 +11,11 @@ type Identity struct {
 // Issuer is one OIDC issuer.
 type Issuer struct {
 	// The issuer exactly as its tokens say it in "iss". https, or http on loopback.
-	URL string `yaml:"url"`
+	URL string `yaml:"url" required:"true" aka:"issuer" example:"https://login.example/tenant/v2.0"`
 	// Audiences ("aud") that mean this gateway; a token needs one of them.
-	Audiences []string `yaml:"audiences" default:"weir"`
+	Audiences []string `yaml:"audiences" aka:"aud" default:"weir"`
 	// Claims that tell kinds of principal apart, for example {agent: {idtyp: app}, human: {idtyp: user}}. All claims of a kind must match. A principal that matches none is an agent.
-	Kind map[PrincipalKind]map[string]Texts `yaml:"kind,omitempty"`
+	Kind map[PrincipalKind]map[string]Texts `yaml:"kind,omitempty" aka:"kinds"`
 	// Claims whose values become roles. The values of groups are prefixed "group:", those of others "role:".
 	Roles []string `yaml:"roles" default:"groups,roles"`
 	// Signature algorithms that are accepted.

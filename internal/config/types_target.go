@@ -3,21 +3,21 @@ package config
 // Target is a resource behind the gateway.
 type Target struct {
 	// The protocol.
-	Kind TargetKind `yaml:"kind"`
+	Kind TargetKind `yaml:"kind" required:"true" aka:"type,protocol" example:"postgres"`
 	// Address on which Envoy listens for this target's clients.
-	Listen Address `yaml:"listen"`
+	Listen Address `yaml:"listen" required:"true" aka:"port,bind" example:"127.0.0.1:15432"`
 	// "off" speaks in clear with clients, on loopback only.
 	TLS Switch `yaml:"tls" default:"on"`
 	// Where the resource is, and as whom the gateway signs in to it.
-	Upstream Upstream `yaml:"upstream"`
+	Upstream Upstream `yaml:"upstream" required:"true" aka:"server,backend,cluster" example:"{address: db.internal:5432, user: weir_orders, password: secret:orders}"`
 	// Databases that a client may ask for; "*" is any. Default: upstream.database, and any where that is not set.
-	Databases []string `yaml:"databases,omitempty" kind:"postgres"`
+	Databases []string `yaml:"databases,omitempty" aka:"database" kind:"postgres"`
 	// Headers that the gateway sets on each request, with references in braces: "Bearer {{secret:billing}}".
 	Headers map[string]Template `yaml:"headers,omitempty" kind:"http"`
 	// "body" reads requests and responses whole; "headers" sees no body and is cheaper, so bodies are neither masked nor recorded.
-	Inspect Inspect `yaml:"inspect,omitempty" kind:"http"`
+	Inspect Inspect `yaml:"inspect,omitempty" default:"body" kind:"http"`
 	// How bytes reach the gateway: "ext_proc" (Envoy's external processor) or "relay" (a socket; half the latency, but upstream connections are not Envoy's).
-	Transport Transport `yaml:"transport,omitempty" kind:"postgres"`
+	Transport Transport `yaml:"transport,omitempty" default:"ext_proc" kind:"postgres"`
 	// "durable" has each operation on disk before it is forwarded; "buffered" does not wait for the disk.
 	Evidence Durability `yaml:"evidence" default:"durable"`
 	// Labels for policies, for example {env: prod}.
@@ -31,21 +31,21 @@ type Target struct {
 // Upstream is the resource itself.
 type Upstream struct {
 	// host:port of PostgreSQL; a list for several, which Envoy balances. The default port is 5432.
-	Address []Address `yaml:"address,omitempty" kind:"postgres"`
+	Address []Address `yaml:"address,omitempty" required:"true" aka:"addresses,host,hosts,endpoint" example:"db.internal:5432" kind:"postgres"`
 	// The user that the gateway signs in as.
-	User string `yaml:"user,omitempty" kind:"postgres"`
+	User string `yaml:"user,omitempty" required:"true" aka:"username,role" example:"weir_orders" kind:"postgres"`
 	// That user's password: secret:NAME, env:NAME or file:PATH; never in clear.
-	Password Ref `yaml:"password,omitempty" kind:"postgres"`
+	Password Ref `yaml:"password,omitempty" aka:"passwd,pass,secret,credential" kind:"postgres"`
 	// "trust" where the server asks for no password.
-	Auth UpstreamAuth `yaml:"auth,omitempty" kind:"postgres"`
+	Auth UpstreamAuth `yaml:"auth,omitempty" default:"password" kind:"postgres"`
 	// The database where a client asks for none.
-	Database string `yaml:"database,omitempty" kind:"postgres"`
+	Database string `yaml:"database,omitempty" aka:"dbname" kind:"postgres"`
 	// TLS towards PostgreSQL, in the words of sslmode.
-	TLS UpstreamTLS `yaml:"tls,omitempty" kind:"postgres"`
+	TLS UpstreamTLS `yaml:"tls,omitempty" default:"verify-full" aka:"sslmode,ssl" kind:"postgres"`
 	// Base URL of an HTTP resource, http or https. Its certificate is always verified.
-	URL string `yaml:"url,omitempty" kind:"http"`
+	URL string `yaml:"url,omitempty" required:"true" aka:"address" example:"https://billing.internal" kind:"http"`
 	// CA in PEM that signed the resource's certificate, where the system does not know it.
-	CA Ref `yaml:"ca,omitempty"`
+	CA Ref `yaml:"ca,omitempty" aka:"sslrootcert"`
 	// Name in the resource's certificate, where it is not the host of the address.
 	ServerName string `yaml:"server_name,omitempty"`
 	// How long connecting may take.
@@ -65,11 +65,11 @@ type Session struct {
 // Limits bounds what one client may send and hold.
 type Limits struct {
 	// Longest SQL text that is analysed; longer is refused.
-	Statement Size `yaml:"statement,omitempty" kind:"postgres"`
+	Statement Size `yaml:"statement,omitempty" default:"4MiB" aka:"sql" kind:"postgres"`
 	// Largest protocol message; larger ends the session.
-	Message Size `yaml:"message,omitempty" kind:"postgres"`
+	Message Size `yaml:"message,omitempty" default:"64MiB" kind:"postgres"`
 	// Largest body that is read whole, of a request or a response; larger is refused.
-	Body Size `yaml:"body,omitempty" kind:"http"`
+	Body Size `yaml:"body,omitempty" default:"10MiB" kind:"http"`
 	// Sessions at one time of one target.
 	Sessions int `yaml:"sessions" default:"5000"`
 }
