@@ -25,15 +25,15 @@ func checkListeners(c *Config, r *report) {
 		all = append(all, listener{"envoy.external.xds", x.XDS})
 	}
 	for i, a := range all {
-		for _, b := range all[:i] {
-			if !collide(a.addr, b.addr) {
-				continue
-			}
-			if !r.given(a.path) { // a default stands in the way of what was written
-				a, b = b, a
-			}
-			r.add(a.path, fmt.Sprintf("%s is taken by %s", a.addr, b.path), "give each listener a port of its own")
+		n := slices.IndexFunc(all[:i], func(b listener) bool { return collide(a.addr, b.addr) })
+		if n < 0 {
+			continue
 		}
+		b := all[n]
+		if !r.given(a.path) { // a default stands in the way of what was written
+			a, b = b, a
+		}
+		r.add(a.path, fmt.Sprintf("%s is taken by %s", a.addr, b.path), "give each listener a port of its own")
 	}
 }
 

@@ -52,4 +52,3 @@ func (d *decoder) unknownKey(path string, key *yaml.Node, fields []field) {
 	}
 	d.unreadable(at(key), here, "unknown key", "known here: "+strings.Join(keys(known), ", "))
 }
-

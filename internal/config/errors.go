@@ -61,6 +61,7 @@ type place struct{ line, column int }
 // report collects issues and knows where each path stands.
 type report struct {
 	issues []Issue
+	seen   map[Issue]bool
 	places map[string]place
 	// failed are the paths whose value could not be read (or whose key was
 	// misspelt): what depends on them is not judged again.
@@ -68,13 +69,14 @@ type report struct {
 }
 
 func newReport() *report {
-	return &report{places: map[string]place{}, failed: map[string]bool{}}
+	return &report{seen: map[Issue]bool{}, places: map[string]place{}, failed: map[string]bool{}}
 }
 
 // at adds an issue with a place of its own.
 func (r *report) at(p place, path, what, hint string) {
 	issue := Issue{Line: p.line, Column: p.column, Path: path, What: what, Hint: hint}
-	if !slices.Contains(r.issues, issue) {
+	if !r.seen[issue] {
+		r.seen[issue] = true
 		r.issues = append(r.issues, issue)
 	}
 }
