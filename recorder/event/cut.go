@@ -1,0 +1,137 @@
+package event
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// headBytes is how much of a cut text stays readable in its event.
+const headBytes = 256
+
+// Cut is a text that was too large for its event. Its digest stands in the
+// event; the text itself is kept beside it under the same digest.
+type Cut struct {
+	Digest string // hex SHA-256 of Text
+	Text   []byte // a string's exact bytes, or the JSON of a list or object
+}
+
+// Shorten returns a body of at most about limit bytes. It replaces the large
+// texts, lists and objects of a larger one by {"$cut": {…}} and returns them,
+// each once. The body is canonical before and after. Nothing is dropped.
+func Shorten(body []byte, limit int) ([]byte, []Cut, error) {
+	if len(body) <= limit {
+		return body, nil, nil
+	}
+	// Texts first. A body of many small parts needs its lists cut as well.
+	passes := []shortener{
+		{keep: limit / 16},
+		{keep: limit / 16, whole: true},
+		{keep: 2 * headBytes, whole: true},
+	}
+	for i := range passes {
+		s := &passes[i]
+		short, err := s.value(jsontext.Value(body), 0)
+		if err == nil {
+			short, err = canonicalize(short)
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("event too large, and it could not be cut: %w", err)
+		}
+		if len(short) <= limit || i == len(passes)-1 {
+			return short, s.cuts, nil
+		}
+	}
+	return body, nil, nil
+}
+
+type shortener struct {
+	keep  int  // bytes up to which a value stays as it is
+	whole bool // cut lists and objects whole, below the body's own members
+	cuts  []Cut
+}
+
+// value returns v, shortened where it is longer than what may stay.
+func (s *shortener) value(v jsontext.Value, depth int) ([]byte, error) {
+	if len(v) <= s.keep {
+		return v, nil
+	}
+	switch v.Kind() {
+	case '"':
+		text, err := jsontext.AppendUnquote(nil, v)
+		if err != nil {
+			return nil, err
+		}
+		if len(text) <= headBytes {
+			return v, nil
+		}
+		return s.cut(text, "text")
+	case '{', '[':
+		if s.whole && depth > 1 {
+			return s.cut(v, "json")
+		}
+		return s.members(v, depth)
+	default:
+		return v, nil
+	}
+}
+
+// members shortens what is inside a list or an object.
+func (s *shortener) members(v jsontext.Value, depth int) ([]byte, error) {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(v), jsontext.AllowDuplicateNames(true))
+	open, err := dec.ReadToken()
+	if err != nil {
+		return nil, err
+	}
+	object, end := open.Kind() == '{', jsontext.Kind(']')
+	if object {
+		end = '}'
+	}
+	out := []byte{v[0]}
+	for dec.PeekKind() != end {
+		member, err := dec.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		if object {
+			out = append(append(out, member...), ':')
+			if member, err = dec.ReadValue(); err != nil {
+				return nil, err
+			}
+		}
+		short, err := s.value(member, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, short...)
+	}
+	return append(out, byte(end)), nil
+}
+
+// cut keeps text aside and returns what stands in its place.
+func (s *shortener) cut(text []byte, form string) ([]byte, error) {
+	sum := sha256.Sum256(text)
+	digest := hex.EncodeToString(sum[:])
+	known := slices.ContainsFunc(s.cuts, func(c Cut) bool { return c.Digest == digest })
+	if !known {
+		s.cuts = append(s.cuts, Cut{Digest: digest, Text: bytes.Clone(text)})
+	}
+	head := text[:min(headBytes, len(text))]
+	for len(head) > 0 && !utf8.Valid(head) {
+		head = head[:len(head)-1]
+	}
+	out := fmt.Appendf(nil, `{"$cut":{"bytes":%d,"form":%q,"head":`, len(text), form)
+	out, err := jsontext.AppendQuote(out, head)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(out, `,"sha256":%q}}`, digest), nil
+}

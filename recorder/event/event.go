@@ -1,0 +1,170 @@
+package event
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// TimeFormat is how an event writes its time: UTC, microseconds, fixed width.
+const TimeFormat = "2006-01-02T15:04:05.000000Z"
+
+// Hash is the hash of an event's canonical bytes as a leaf of a Merkle tree:
+// SHA-256 of a zero byte and the bytes (RFC 6962, section 2.1).
+type Hash = tlog.Hash
+
+// Leaf hashes an event's canonical bytes.
+func Leaf(canonical []byte) Hash { return tlog.RecordHash(canonical) }
+
+// Event is one fact with all that the recorder adds to it. Its canonical bytes
+// are made once, hashed, and kept; they are never encoded again.
+type Event struct {
+	ID        uuid.UUID // version 7
+	Writer    uuid.UUID // one per start of a recorder
+	Seq       uint64    // 1, 2, 3, … for each writer, without a gap
+	Prev      Hash      // the leaf hash of the writer's event before; zero for its first
+	Time      time.Time
+	Kind      string
+	Session   string
+	Operation string
+	Target    string
+	Subject   string
+	Body      []byte // canonical JSON
+	Notes     []byte // canonical JSON of what the recorder itself has to say; nil for nothing
+}
+
+// AppendCanonical appends the event in canonical form (RFC 8785), one line
+// without its end: a JSON object with its names in order. Empty texts are left
+// out.
+func (e *Event) AppendCanonical(dst []byte) []byte {
+	dst = append(dst, `{"body":`...)
+	dst = append(dst, e.Body...)
+	dst = append(dst, `,"event_id":"`...)
+	dst = appendUUID(dst, e.ID)
+	dst = append(dst, `","kind":`...)
+	dst = appendText(dst, e.Kind)
+	if e.Operation != "" {
+		dst = appendText(append(dst, `,"operation":`...), e.Operation)
+	}
+	dst = append(dst, `,"prev":"`...)
+	dst = hex.AppendEncode(dst, e.Prev[:])
+	dst = append(dst, '"')
+	if len(e.Notes) > 0 {
+		dst = append(append(dst, `,"recorder":`...), e.Notes...)
+	}
+	dst = append(dst, `,"seq":`...)
+	dst = strconv.AppendUint(dst, e.Seq, 10)
+	if e.Session != "" {
+		dst = appendText(append(dst, `,"session":`...), e.Session)
+	}
+	if e.Subject != "" {
+		dst = appendText(append(dst, `,"subject":`...), e.Subject)
+	}
+	if e.Target != "" {
+		dst = appendText(append(dst, `,"target":`...), e.Target)
+	}
+	dst = append(dst, `,"ts":"`...)
+	dst = e.Time.UTC().AppendFormat(dst, TimeFormat)
+	dst = append(dst, `","writer":"`...)
+	dst = appendUUID(dst, e.Writer)
+	return append(dst, `"}`...)
+}
+
+func appendText(dst []byte, s string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, s) // the error only says that U+FFFD stands for a bad byte
+	return dst
+}
+
+func appendUUID(dst []byte, id uuid.UUID) []byte {
+	var text [36]byte
+	copy(text[:], id.String())
+	return append(dst, text[:]...)
+}
+
+// Parse reads an event's canonical bytes. Body and Notes are slices of them. A
+// name that this version does not know is passed over: it stays in the bytes.
+func Parse(canonical []byte) (*Event, error) {
+	e := &Event{}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(canonical))
+	if token, err := dec.ReadToken(); err != nil || token.Kind() != '{' {
+		return nil, errors.Join(errors.New("event: not a JSON object"), err)
+	}
+	for dec.PeekKind() == '"' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return nil, fmt.Errorf("event: %w", err)
+		}
+		key := name.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			return nil, fmt.Errorf("event: %s: %w", key, err)
+		}
+		end := dec.InputOffset()
+		if err := e.set(key, canonical[end-int64(len(value)):end]); err != nil {
+			return nil, fmt.Errorf("event: %s: %w", key, err)
+		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, fmt.Errorf("event: %w", err)
+	}
+	if dec.InputOffset() != int64(len(canonical)) {
+		return nil, errors.New("event: bytes after its end")
+	}
+	if e.Seq == 0 || e.Kind == "" || e.ID == uuid.Nil || e.Writer == uuid.Nil || e.Time.IsZero() || len(e.Body) == 0 {
+		return nil, errors.New("event: body, event_id, kind, seq, ts and writer are required")
+	}
+	return e, nil
+}
+
+// set reads the value of one name.
+func (e *Event) set(name string, value []byte) (err error) {
+	switch name {
+	case "body":
+		e.Body = value
+		return nil
+	case "recorder":
+		e.Notes = value
+		return nil
+	case "seq":
+		e.Seq, err = strconv.ParseUint(string(value), 10, 64)
+		return err
+	}
+	if value[0] != '"' {
+		return nil // a later version's
+	}
+	text, err := jsontext.AppendUnquote(nil, value)
+	if err != nil {
+		return err
+	}
+	switch name {
+	case "event_id":
+		e.ID, err = uuid.ParseBytes(text)
+	case "writer":
+		e.Writer, err = uuid.ParseBytes(text)
+	case "ts":
+		e.Time, err = time.Parse(TimeFormat, string(text))
+	case "prev":
+		if len(text) != hex.EncodedLen(len(e.Prev)) {
+			return errors.New("not a SHA-256 hash")
+		}
+		_, err = hex.Decode(e.Prev[:], text)
+	case "kind":
+		e.Kind = string(text)
+	case "session":
+		e.Session = string(text)
+	case "operation":
+		e.Operation = string(text)
+	case "target":
+		e.Target = string(text)
+	case "subject":
+		e.Subject = string(text)
+	}
+	return err
+}

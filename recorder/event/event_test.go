@@ -1,0 +1,173 @@
+package event
+
+import (
+	"bytes"
+	"encoding/hex"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"github.com/weir-gateway/weir/internal/gate"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+var (
+	goldenWriter = uuid.MustParse("0197c3f2-0000-7000-8000-0000000000ff")
+	goldenTime   = time.Date(2025, 11, 24, 10, 0, 0, 123456000, time.UTC)
+)
+
+// TestGolden holds the canonical bytes and their hash still: a change here
+// breaks the verification of what was recorded before.
+func TestGolden(t *testing.T) {
+	cases := map[string]Event{
+		"operation.requested": {Kind: "operation.requested", Session: "0197c3f2-0000-7000-8000-000000000000",
+			Operation: "0197c3f2-0000-7000-8000-000000000001", Target: "orders", Subject: "agent-1",
+			Body: mustCanonical(t, sampleBody("select id, ssn, email from customers\nwhere id = $1 -- Ünïcode \"quoted\""))},
+		"operation.completed": {Kind: "operation.completed", Session: "0197c3f2-0000-7000-8000-000000000000",
+			Operation: "0197c3f2-0000-7000-8000-000000000001", Target: "orders", Subject: "agent-1",
+			Notes: []byte(`{"originals":"sealed"}`),
+			Body: mustCanonical(t, gate.Outcome{Status: "ok", Tag: "SELECT 3", Rows: 3, Bytes: 1234, Millis: 1.25,
+				Masked: map[string]int{"pii.ssn": 3}, Digest: strings.Repeat("ab", 32)})},
+		"session.refused": {Kind: "session.refused", Target: "orders", Body: mustCanonical(t, map[string]any{
+			"client": gate.Client{Address: "10.0.0.1:4711", TLS: "TLSv1.3"}, "reason": "the token has expired"})},
+	}
+	for name, e := range cases {
+		t.Run(name, func(t *testing.T) {
+			e.ID = uuid.MustParse("0197c3f2-1111-7000-8000-000000000001")
+			e.Writer, e.Seq, e.Time = goldenWriter, 7, goldenTime
+			e.Prev = Leaf([]byte("the one before"))
+			canonical := e.AppendCanonical(nil)
+			leaf := Leaf(canonical)
+			got := string(canonical) + "\n" + hex.EncodeToString(leaf[:]) + "\n"
+			path := filepath.Join("testdata", name+".golden")
+			if *update {
+				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("canonical bytes changed (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func mustCanonical(t testing.TB, v any) []byte {
+	t.Helper()
+	body, err := Canonical(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+func drawEvent(t *rapid.T) *Event {
+	body, err := Canonical(anyJSON().Draw(t, "body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Event{
+		ID: uuid.Must(uuid.NewV7()), Writer: uuid.New(), Seq: rapid.Uint64Range(1, 1<<53).Draw(t, "seq"),
+		Time:    time.UnixMicro(rapid.Int64Range(0, 1<<52).Draw(t, "ts")).UTC(),
+		Kind:    rapid.StringN(1, 20, -1).Draw(t, "kind"),
+		Session: rapid.String().Draw(t, "session"), Operation: rapid.String().Draw(t, "operation"),
+		Target: rapid.String().Draw(t, "target"), Subject: rapid.String().Draw(t, "subject"),
+		Body: body,
+	}
+	if rapid.Bool().Draw(t, "notes") {
+		e.Notes = []byte(`{"originals":"sealed"}`)
+	}
+	copy(e.Prev[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "prev"))
+	return e
+}
+
+func TestEventIsCanonicalAndParsesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := drawEvent(t)
+		canonical := e.AppendCanonical(nil)
+		formatted := jsontext.Value(bytes.Clone(canonical))
+		if err := formatted.Canonicalize(); err != nil || !bytes.Equal(formatted, canonical) {
+			t.Fatalf("not canonical (%v):\n%s\n%s", err, canonical, formatted)
+		}
+		back, err := Parse(canonical)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(e, back); diff != "" {
+			t.Fatalf("parsed back (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestParsePassesOverLaterNames(t *testing.T) {
+	e := sampleEvent(t)
+	canonical := e.AppendCanonical(nil)
+	later := strings.Replace(string(canonical), `,"prev":`, `,"new":{"x":[1]},"old":"y","prev":`, 1)
+	back, err := Parse([]byte(later))
+	if err != nil || back.Seq != e.Seq {
+		t.Errorf("got %v, %v", back, err)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	good := string(sampleEvent(t).AppendCanonical(nil))
+	for name, bad := range map[string]string{
+		"nothing":        "",
+		"list":           "[]",
+		"cut short":      good[:len(good)-1],
+		"two":            good + good,
+		"no seq":         strings.Replace(good, `"seq":7`, `"seq":0`, 1),
+		"bad seq":        strings.Replace(good, `"seq":7`, `"seq":-1`, 1),
+		"bad writer":     strings.Replace(good, `"writer":"`, `"writer":"x`, 1),
+		"bad hash":       strings.Replace(good, `"prev":"00`, `"prev":"`, 1),
+		"no body":        strings.Replace(good, `{"body":`, `{"b":`, 1),
+		"bad time":       strings.Replace(good, `"ts":"2`, `"ts":"x`, 1),
+		"name not there": strings.Replace(good, `"kind":"operation.requested"`, `"kinD":"operation.requested"`, 1),
+	} {
+		if e, err := Parse([]byte(bad)); err == nil {
+			t.Errorf("%s: accepted as %s %d", name, e.Kind, e.Seq)
+		}
+	}
+}
+
+func TestLinesGiveExactBytes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var batch []byte
+		var want, got []string
+		for range rapid.IntRange(0, 5).Draw(t, "n") {
+			canonical := drawEvent(t).AppendCanonical(nil)
+			want = append(want, string(canonical))
+			batch = AppendLine(batch, canonical)
+		}
+		if err := Lines(batch, func(c []byte) error { got = append(got, string(c)); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(sampleEvent(f).AppendCanonical(nil))
+	f.Add([]byte(`{"body":1,"seq":1}`))
+	f.Add([]byte(`{"ts":null}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if e, err := Parse(raw); err == nil && (e.Seq == 0 || len(e.Body) == 0) {
+			t.Errorf("%q parsed as %+v", raw, e)
+		}
+	})
+}
