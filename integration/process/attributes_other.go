@@ -1,0 +1,13 @@
+//go:build unix && !linux
+
+package process
+
+import "syscall"
+
+func attributes(c Command) *syscall.SysProcAttr {
+	attributes := &syscall.SysProcAttr{Setpgid: true}
+	if c.User != nil {
+		attributes.Credential = &syscall.Credential{Uid: c.User.UID, Gid: c.User.GID}
+	}
+	return attributes
+}
