@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -214,6 +215,9 @@ func (i *Installer) finish(p *part, dir string) error {
 	for from, to := range p.Overlay {
 		raw, err := os.ReadFile(filepath.Join(i.dir(base), filepath.FromSlash(from)))
 		if err != nil {
+			return err
+		}
+		if err := root.MkdirAll(path.Dir(to), 0o755); err != nil {
 			return err
 		}
 		if err := root.WriteFile(to, raw, 0o644); err != nil {

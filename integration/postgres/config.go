@@ -26,7 +26,7 @@ func writeConfig(data string, port int, o Options) error {
 		settings["md5_password_warnings"] = "off"
 	}
 	if !o.Durable {
-		maps.Copy(settings, map[string]string{"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"})
+		maps.Copy(settings, map[string]string{"fsync": "off", "full_page_writes": "off"})
 	}
 	files := map[string][]byte{"pg_hba.conf": []byte(hba(o))}
 	if o.TLS != nil {

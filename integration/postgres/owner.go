@@ -14,7 +14,8 @@ import (
 	"github.com/weir-gateway/weir/integration/process"
 )
 
-// nobody owns the data of a server that root starts.
+// nobody owns the data of a server that root starts. The name must exist, since
+// initdb looks it up; all but macOS give it this number.
 const nobody = 65534
 
 // owner is who the server runs as: nil is the user who starts it.

@@ -39,6 +39,9 @@ func (s *Server) Port() int { return s.port }
 // Password is the superuser's.
 func (s *Server) Password() string { return s.password }
 
+// Home is the folder that holds the data and the log.
+func (s *Server) Home() string { return s.home }
+
 // Pid is the postmaster's process id.
 func (s *Server) Pid() int { return s.process.Pid() }
 

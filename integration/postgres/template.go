@@ -25,7 +25,7 @@ func newData(bin, data string) error {
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(filepath.Join(bin, "initdb"))
+	program, err := os.ReadFile(filepath.Join(bin, "initdb"))
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func newData(bin, data string) error {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return err
 	}
-	key := hash(append([]string{bin, info.ModTime().String(), fmt.Sprint(info.Size())}, initdbArgs...)...)
+	key := hash(append([]string{string(program), fmt.Sprint(os.Geteuid())}, initdbArgs...)...)
 	template := filepath.Join(cache, fmt.Sprintf("initdb-%x", key))
 	unlock, err := lockedfile.MutexAt(template + ".lock").Lock()
 	if err != nil {

@@ -4,6 +4,7 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -40,7 +41,7 @@ type Process struct {
 // Start starts the program in a process group of its own, so that Ctrl-C in a
 // terminal reaches the parent alone.
 func Start(c Command) (*Process, error) {
-	cmd := exec.Command(c.Path, c.Args...)
+	cmd := exec.CommandContext(context.Background(), c.Path, c.Args...) // it ends by Stop
 	cmd.Env, cmd.Dir = c.Env, c.Dir
 	if c.Stdin != nil {
 		cmd.Stdin = c.Stdin
