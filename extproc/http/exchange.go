@@ -47,7 +47,11 @@ func (x *exchange) judge(ctx context.Context, r *extproc.Request) *extproc.Refus
 		d := x.decision
 		return denial(&d)
 	}
-	if x.rules, err = newRules(&x.decision, x.deps.Classes.Paths(), x.deps.Masker); err != nil {
+	classified, err := x.deps.Classes.Paths()
+	if err == nil {
+		x.rules, err = newRules(&x.decision, classified, x.deps.Masker)
+	}
+	if err != nil {
 		x.deps.Log.ErrorContext(ctx, "a mask of the policy cannot work", "target", x.cfg.Target.Name, "err", err)
 		return unavailable("mask_unusable", "a mask that the policy demands cannot be applied")
 	}

@@ -39,9 +39,10 @@ type Secrets interface {
 	Expand(ctx context.Context, template string) (string, error)
 }
 
-// Classes says what is sensitive in this target's documents.
+// Classes says what is sensitive in this target's documents, by the
+// classification of now. An error means that this cannot be told.
 type Classes interface {
-	Paths() []ClassPath
+	Paths() ([]ClassPath, error)
 }
 
 // ClassPath is a JSONPath and the classes of what it names.

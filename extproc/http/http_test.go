@@ -92,7 +92,7 @@ func (k keys) Expand(_ context.Context, template string) (string, error) {
 
 type paths []ClassPath
 
-func (p paths) Paths() []ClassPath { return p }
+func (p paths) Paths() ([]ClassPath, error) { return p, nil }
 
 // rulebook decides every operation alike, and keeps what it was shown.
 type rulebook struct {

@@ -24,15 +24,9 @@ func newRules(d *gate.Decision, classified []ClassPath, m *mask.Masker) (*rules,
 	r := &rules{masked: map[string]int{}}
 	var bound []mask.Rule
 	for _, c := range classified {
-		hidden := false
-		for _, want := range d.Mask {
-			if want.Class != "" && slices.Contains(c.Classes, want.Class) {
-				bound = append(bound, mask.Rule{Path: c.Path, Class: want.Class, Spec: spec(want.MaskSpec)})
-				hidden = true
-				break
-			}
-		}
-		if !hidden {
+		if class, spec, ok := strictest(d.Mask, c.Classes); ok {
+			bound = append(bound, mask.Rule{Path: c.Path, Class: class, Spec: toSpec(spec)})
+		} else {
 			r.unmasked = append(r.unmasked, c.Classes...)
 		}
 	}
@@ -44,7 +38,7 @@ func newRules(d *gate.Decision, classified []ClassPath, m *mask.Masker) (*rules,
 		if err != nil {
 			return nil, err
 		}
-		bound = append(bound, mask.Rule{Path: path, Class: want.Path, Spec: spec(want.MaskSpec)})
+		bound = append(bound, mask.Rule{Path: path, Class: want.Path, Spec: toSpec(want.MaskSpec)})
 	}
 	if len(bound) == 0 {
 		return r, nil
@@ -54,7 +48,21 @@ func newRules(d *gate.Decision, classified []ClassPath, m *mask.Masker) (*rules,
 	return r, err
 }
 
-func spec(s gate.MaskSpec) mask.Spec {
+// strictest combines the masks that name one of the classes.
+func strictest(masks []gate.Mask, classes []string) (class string, s gate.MaskSpec, ok bool) {
+	for _, m := range masks {
+		switch {
+		case m.Class == "" || !slices.Contains(classes, m.Class):
+		case ok:
+			s = s.Stricter(m.MaskSpec)
+		default:
+			class, s, ok = m.Class, m.MaskSpec, true
+		}
+	}
+	return class, s, ok
+}
+
+func toSpec(s gate.MaskSpec) mask.Spec {
 	return mask.Spec{With: s.With, KeepFirst: s.KeepFirst, KeepLast: s.KeepLast, Unit: s.Unit, Size: s.Size}
 }
 
