@@ -109,5 +109,5 @@ func execute(dir, program string, args []string, stdin string) error {
 
 // environment keeps the caller's PG* variables and locale away from the server.
 func environment() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
+	return []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "LC_ALL=C", "TZ=UTC"}
 }

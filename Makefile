@@ -1,0 +1,73 @@
+# Everything a developer runs. `make` alone lists it. What is built and fetched
+# goes under .weir/, which git ignores.
+
+GO      ?= go
+BIN     := .weir/bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# Packages where goroutines share memory: these run under the race detector.
+RACE     ?= ./extproc/... ./xds/... ./envoy/... ./recorder/... ./policies/... ./internal/... ./integration/process/...
+FUZZTIME ?= 10s
+TIMEOUT  ?= 10m
+
+.DEFAULT_GOAL := help
+.PHONY: help build setup check fmt fmt-check lint test test-short test-race fuzz vuln clean clean-all
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build .weir/bin/weir
+	$(GO) build -trimpath -ldflags '-s -w -X github.com/weir-gateway/weir/internal/cli.Version=$(VERSION)' -o $(BIN)/weir ./cmd/weir
+
+setup: ## fetch Envoy, PostgreSQL, its clients and the ClickHouse engine into .weir (300 MB, once)
+	@$(GO) run ./integration/parts/cmd/parts
+
+check: fmt-check lint test-short ## all that needs no network and no parts, in two minutes: before each commit
+
+fmt: $(BIN)/golangci-lint ## format all Go files
+	$(BIN)/golangci-lint fmt
+
+fmt-check: $(BIN)/golangci-lint
+	$(BIN)/golangci-lint fmt --diff
+
+lint: $(BIN)/golangci-lint ## vet and golangci-lint
+	$(GO) vet ./...
+	$(BIN)/golangci-lint run
+
+test-short: ## unit tests; tests whose parts are not set up are skipped
+	$(GO) test -short -timeout $(TIMEOUT) ./...
+
+test: setup test-race ## every test, against the real parts: what CI runs
+	$(GO) test -timeout $(TIMEOUT) ./...
+
+test-race: ## unit tests of the concurrent packages under the race detector
+	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null; then \
+		echo '$(GO) test -race -short $(RACE)'; \
+		$(GO) test -race -short -timeout $(TIMEOUT) $(RACE); \
+	else \
+		echo 'The race detector needs a C compiler, and there is none: its tests run without it.'; \
+	fi
+
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@grep -rHo --include='*_test.go' --exclude-dir=.weir '^func Fuzz[A-Za-z0-9_]*' . \
+	| sed 's|/[^/]*_test.go:func | |' | sort -u | while read -r dir name; do \
+		echo "fuzz $$name in $$dir"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null || exit 1; \
+	done
+
+vuln: $(BIN)/govulncheck ## look for known vulnerabilities in what we depend on (asks the network)
+	$(BIN)/govulncheck ./...
+
+clean: ## remove what was built; fetched parts stay
+	rm -f $(BIN)/weir $(BIN)/golangci-lint $(BIN)/govulncheck
+
+clean-all: ## remove .weir whole
+	rm -rf .weir
+
+# The tools have a module of their own, so that the gateway depends on none.
+$(BIN)/golangci-lint: TOOL := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+$(BIN)/govulncheck: TOOL := golang.org/x/vuln/cmd/govulncheck
+$(BIN)/golangci-lint $(BIN)/govulncheck: tools/go.mod tools/go.sum
+	@echo 'building $(@F) (minutes the first time)'
+	@cd tools && $(GO) build -o ../$@ $(TOOL)
+	@touch $@
