@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/weir-gateway/weir/integration/parts"
 	"github.com/weir-gateway/weir/integration/pki"
 	"github.com/weir-gateway/weir/integration/postgres"
 )
@@ -120,6 +121,7 @@ func TestFolderKeepsDataBetweenServers(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "kept")
 	var steps []string
 	options := postgres.Options{
+		Bin: parts.Need(t, parts.Postgres).PostgresBin,
 		Dir: dir, Databases: []string{"shop"}, SQL: []string{"create table t (a text)"},
 		Load: func(ctx context.Context, s *postgres.Server) error {
 			steps = append(steps, "load")
@@ -170,12 +172,13 @@ func TestStopLeavesNothing(t *testing.T) {
 }
 
 func TestStartSaysWhyItFailed(t *testing.T) {
+	bin := parts.Need(t, parts.Postgres).PostgresBin
 	for _, test := range []struct {
 		name, want string
 		options    postgres.Options
 	}{
-		{"a setting that does not exist", "no_such_setting", postgres.Options{Settings: map[string]string{"no_such_setting": "1"}}},
-		{"SQL that fails", "syntax error", postgres.Options{SQL: []string{"selec 1"}}},
+		{"a setting that does not exist", "no_such_setting", postgres.Options{Bin: bin, Settings: map[string]string{"no_such_setting": "1"}}},
+		{"SQL that fails", "syntax error", postgres.Options{Bin: bin, SQL: []string{"selec 1"}}},
 		{"no server programs", "nowhere", postgres.Options{Bin: "/nowhere/bin"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
