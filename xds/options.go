@@ -1,0 +1,89 @@
+package xds
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Options are what all targets share.
+type Options struct {
+	Processor Processor
+	// SystemRoots is a file of PEM certificates on Envoy's machine. It is trusted
+	// where an upstream's CA is not given. Without it such a target is refused.
+	SystemRoots string
+	// AccessLog has Envoy write a line of JSON per connection and exchange to its
+	// standard output. It corroborates; evidence it is not.
+	AccessLog bool
+
+	// BufferLimit is how many bytes Envoy keeps for each connection and direction
+	// before it stops reading. 256 KiB when 0.
+	BufferLimit uint32
+	// MaxSessions bounds connections and requests under way to each cluster.
+	// 100,000 when 0.
+	MaxSessions uint32
+	// MaxHeaderKB bounds the headers of an HTTP request in KiB, from 64 to 256. It
+	// is 256 when 0, far more than any token, as Envoy can only close the
+	// connection where weir can say what is wrong.
+	MaxHeaderKB uint32
+	// MessageTimeout is how long weir may take to answer the first headers of a
+	// stream that has no body to wait for; PostgreSQL's tunnels begin with one.
+	// 5 s when 0. Holds are not bounded by it.
+	MessageTimeout time.Duration
+	// HoldTimeout bounds a check by headers only, with its hold. 24 h when 0.
+	HoldTimeout time.Duration
+}
+
+// Processor is where Envoy reaches weir's own gRPC services.
+type Processor struct {
+	// Socket is the path of a Unix socket, on the same machine.
+	Socket string
+	// Address is host:port, when Envoy runs elsewhere. One of the two is set.
+	Address string
+	// TLS is for Address. The paths in it are on Envoy's machine.
+	TLS *ProcessorTLS
+}
+
+// ProcessorTLS names files on Envoy's machine.
+type ProcessorTLS struct {
+	CA          string // PEM file that signed weir's certificate
+	ServerName  string // in weir's certificate
+	Certificate string // of this Envoy, with Key, where weir asks for one
+	Key         string
+}
+
+// maxSocketPath is what sockaddr_un holds everywhere (104 on macOS, 108 on
+// Linux), its terminating zero not counted.
+const maxSocketPath = 103
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.BufferLimit, 256<<10)
+	setDefault(&o.MaxSessions, 100_000)
+	setDefault(&o.MaxHeaderKB, 256)
+	setDefault(&o.MessageTimeout, 5*time.Second)
+	setDefault(&o.HoldTimeout, 24*time.Hour)
+	return o
+}
+
+func setDefault[T comparable](v *T, preset T) {
+	var zero T
+	if *v == zero {
+		*v = preset
+	}
+}
+
+func (o Options) check() error {
+	p := o.Processor
+	switch {
+	case (p.Socket == "") == (p.Address == ""):
+		return errors.New("xds: the processor needs either a socket or an address")
+	case len(p.Socket) > maxSocketPath:
+		return fmt.Errorf("xds: the socket's path is longer than %d bytes: %s; use a shorter data folder", maxSocketPath, p.Socket)
+	case p.Address == "":
+		return nil
+	}
+	if _, err := parseEndpoint(p.Address); err != nil {
+		return fmt.Errorf("xds: the processor's address: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package xds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+)
+
+// Errors of Ready.
+var (
+	errNothingPublished = errors.New("no configuration has been published to Envoy yet")
+	errNoEnvoy          = errors.New("no Envoy is connected")
+	errNotTaken         = errors.New("no Envoy has taken the configuration yet")
+)
+
+// await waits until ok says so or ctx ends. ok runs with the lock held.
+func (t *tracker) await(ctx context.Context, ok func() (bool, error)) error {
+	for {
+		t.mu.Lock()
+		done, err := ok()
+		changed := t.changed
+		t.mu.Unlock()
+		if done {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", err, context.Cause(ctx))
+		case <-changed:
+		}
+	}
+}
+
+// taken is done once an Envoy holds all that is served, or one refused a part.
+func (t *tracker) taken() (bool, error) {
+	if !t.published {
+		return false, errNothingPublished
+	}
+	if len(t.envoys) == 0 {
+		return false, errNoEnvoy
+	}
+	var refused RejectedError
+	for _, e := range t.sorted() {
+		if e.status.Current {
+			return true, nil
+		}
+		if r := t.stands(e); r != nil {
+			refused.Rejections = append(refused.Rejections, r.said)
+		}
+	}
+	if len(refused.Rejections) > 0 {
+		return true, &refused
+	}
+	return false, errNotTaken
+}
+
+// takenByAll is done once every connected Envoy holds all that is served, or
+// one of them refused a part.
+func (t *tracker) takenByAll() (bool, error) {
+	for _, e := range t.envoys {
+		if r := t.stands(e); r != nil {
+			return true, &RejectedError{Rejections: []Rejection{r.said}}
+		}
+		if !e.status.Current {
+			return false, errNotTaken
+		}
+	}
+	return true, nil
+}
+
+// serving is nil when an Envoy serves a whole configuration.
+func (t *tracker) serving() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.envoys {
+		if e.status.Serving {
+			return nil
+		}
+	}
+	_, err := t.taken()
+	return err
+}
+
+// refused are the responses with something in them that is served now and that
+// an Envoy refused.
+func (t *tracker) refused() []*refusal {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []*refusal
+	for _, e := range t.envoys {
+		if r := t.stands(e); r != nil {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (t *tracker) sorted() []*client {
+	return slices.SortedFunc(maps.Values(t.envoys), func(a, b *client) int { return a.status.Since.Compare(b.status.Since) })
+}
+
+func (t *tracker) status() Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := Status{Published: t.published, Versions: map[string]string{}}
+	for typ, vs := range t.want {
+		s.Versions[typeName(typ)] = versionOfAll(vs)
+	}
+	for _, e := range t.sorted() {
+		es := e.status
+		es.Acked = maps.Clone(es.Acked)
+		s.Envoys = append(s.Envoys, es)
+	}
+	return s
+}
+
+func (t *tracker) count(is func(EnvoyStatus) bool) float64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0.0
+	for _, e := range t.envoys {
+		if is(e.status) {
+			n++
+		}
+	}
+	return n
+}
+
+func versionOf(node *corev3.Node) string {
+	v := node.GetUserAgentBuildVersion().GetVersion()
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
+}
