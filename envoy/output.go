@@ -22,8 +22,9 @@ type output struct {
 	logger *slog.Logger
 	lines  []*lineWriter
 
-	mu    sync.Mutex
-	words []string // the last complaints
+	mu       sync.Mutex
+	words    []string // the last complaints
+	stopping bool     // it was told to, and what ends with it is no news
 }
 
 func newOutput(log *slog.Logger) *output { return &output{logger: log} }
@@ -53,7 +54,7 @@ func (o *output) logged(line string) {
 		// Not from Envoy's logger: the loader, the allocator, a crash.
 		r = record{level: slog.LevelWarn, component: "stderr", message: line}
 	}
-	if said(r) {
+	if o.known(r) {
 		r.level = slog.LevelDebug
 	}
 	if r.level >= slog.LevelError || !ok {
@@ -62,9 +63,20 @@ func (o *output) logged(line string) {
 	o.logger.Log(context.Background(), r.level, r.message, "component", r.component)
 }
 
-// said says whether weir tells of it itself, in better words.
-func said(r record) bool {
-	return r.component == "config" && strings.Contains(r.message, " rejected: ") || r.message == "caught ENVOY_SIGTERM"
+// known says whether a record is no news: weir tells of it itself, in better
+// words, or it follows from stopping.
+func (o *output) known(r record) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch r.component {
+	case "config", "upstream": // a refusal is told by whoever sent what is refused
+		if strings.Contains(r.message, "rejected: ") || strings.Contains(r.message, "failed to bind or apply socket options") {
+			return true
+		}
+	case "main":
+		o.stopping = o.stopping || r.message == "caught ENVOY_SIGTERM"
+	}
+	return o.stopping && r.level <= slog.LevelWarn
 }
 
 func (o *output) accessed(line string) {

@@ -35,6 +35,10 @@ func TestEnvoysLogIsOurs(t *testing.T) {
 		{"no end of line", "[info][main] last", "level=INFO msg=last component=main\n"},
 		{"an unknown level", "[loud][main] hm\n", "level=WARN msg=\"[loud][main] hm\" component=stderr\n"},
 		{"a rejection, which weir tells of itself", "[warning][config] delta config for x rejected: y\n", "level=DEBUG msg=\"delta config for x rejected: y\" component=config\n"},
+		{
+			"what follows from stopping", "[warning][main] caught ENVOY_SIGTERM\n[warning][config] stream closed\n[error][main] but this\n",
+			"level=DEBUG msg=\"caught ENVOY_SIGTERM\" component=main\nlevel=DEBUG msg=\"stream closed\" component=config\nlevel=ERROR msg=\"but this\" component=main\n",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
