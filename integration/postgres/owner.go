@@ -63,7 +63,7 @@ func home(dir string) (string, error) {
 		return "", err
 	}
 	if dir == "" {
-		made, err := os.MkdirTemp(public, "weir-postgres-")
+		made, err := os.MkdirTemp(public, "weir-pgdata-")
 		if err != nil {
 			return "", err
 		}
@@ -77,7 +77,7 @@ func home(dir string) (string, error) {
 		return "", err
 	}
 	if owner() != nil && !reachable(filepath.Dir(dir)) {
-		dir = filepath.Join(public, fmt.Sprintf("weir-postgres-%x", hash(dir)))
+		dir = filepath.Join(public, fmt.Sprintf("weir-pgdata-%x", hash(dir)))
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err

@@ -187,7 +187,7 @@ func TestStartSaysWhyItFailed(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v", err)
 			}
-			if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "weir-postgres-*")); len(left) > 0 {
+			if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "weir-pgdata-*")); len(left) > 0 {
 				t.Errorf("left behind: %v", left)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -39,26 +40,11 @@ func TestRootWithEverythingOutOfReach(t *testing.T) {
 	}
 }
 
-// An ordinary user runs the server directly.
+// An ordinary user runs the server directly. This test runs two others as one,
+// in a folder that stands for that user's clone.
 func TestOrdinaryUser(t *testing.T) {
 	needRoot(t)
 	bin := parts.Need(t, parts.Postgres).PostgresBin
-	dir := publicTemp(t)
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module github.com/weir-gateway/weir\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(dir, "program")
-	if err := os.WriteFile(program, raw, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	daemon, err := user.Lookup("daemon") // initdb wants a user that has a name
 	if err != nil {
 		t.Skip(err)
@@ -67,16 +53,53 @@ func TestOrdinaryUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chown(dir, uid, uid); err != nil {
+	self, err := os.Executable()
+	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "-test.run=^(TestThrowAwayServer|TestStopLeavesNothing)$", "-test.v")
-	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "WEIR_POSTGRES_BIN=" + bin}
+	clone := publicTemp(t)
+	write(t, filepath.Join(clone, "go.mod"), []byte("module github.com/weir-gateway/weir\n"))
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(clone, "program"), program)
+	if err := os.CopyFS(filepath.Join(clone, "pg"), os.DirFS(filepath.Dir(bin))); err != nil {
+		t.Fatal(err)
+	}
+	give(t, clone, uid)
+	cmd := exec.Command(filepath.Join(clone, "program"), "-test.run=^(TestThrowAwayServer|TestStopLeavesNothing)$", "-test.v")
+	cmd.Dir = clone
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + clone, "TMPDIR=" + clone, "WEIR_POSTGRES_BIN=" + filepath.Join(clone, "pg", "bin")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v:\n%s", err, out)
-	} else {
-		t.Logf("%s", out)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	for _, name := range []string{"TestThrowAwayServer", "TestStopLeavesNothing"} {
+		if !strings.Contains(string(out), "--- PASS: "+name) {
+			t.Errorf("%s did not pass:\n%s", name, out)
+		}
+	}
+}
+
+func write(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// give makes a folder and all below a user's.
+func give(t *testing.T, dir string, uid int) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, uid, uid)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
