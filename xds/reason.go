@@ -26,26 +26,25 @@ func typeName(url string) string {
 // blame finds the resources that Envoy's message is about, each with what is
 // said of it. Envoy writes "name: reason", one after the other.
 func blame(message string, names []string) map[string]string {
-	type place struct {
-		name       string
-		start, end int
-	}
-	var places []place
-	for _, name := range names {
-		// A name may be the end or the beginning of another.
-		re := regexp.MustCompile(`(?:^|[\s,'"])(` + regexp.QuoteMeta(name) + `): `)
-		for _, m := range re.FindAllStringSubmatchIndex(message, -1) {
-			places = append(places, place{name, m[2], m[1]})
-		}
-	}
-	slices.SortFunc(places, func(a, b place) int { return a.start - b.start })
 	out := map[string]string{}
-	for i, p := range places {
-		end := len(message)
-		if i+1 < len(places) {
-			end = places[i+1].start
+	last, from := "", 0 // the name whose reason is being read, and its start
+	for i := 0; ; {
+		n := strings.Index(message[i:], ": ")
+		if n < 0 {
+			break
 		}
-		out[p.name] = strings.TrimSpace(message[p.end:end])
+		colon := i + n
+		start := strings.LastIndexAny(message[:colon], " \t\n,'\"") + 1
+		i = colon + 2
+		if name := message[start:colon]; name != "" && slices.Contains(names, name) {
+			if last != "" {
+				out[last] = strings.TrimSpace(message[from:start])
+			}
+			last, from = name, i
+		}
+	}
+	if last != "" {
+		out[last] = strings.TrimSpace(message[from:])
 	}
 	return out
 }

@@ -148,13 +148,18 @@ func (t *tracker) introduce(e *client, req *discoveryv3.DeltaDiscoveryRequest) {
 
 func (e *client) take(p pending) {
 	maps.Copy(e.held[p.typ], p.versions)
-	for _, name := range p.removed {
-		delete(e.held[p.typ], name)
-	}
+	e.drop(p)
 	e.status.Acked[typeName(p.typ)] = p.version
 }
 
+func (e *client) drop(p pending) {
+	for _, name := range p.removed {
+		delete(e.held[p.typ], name)
+	}
+}
+
 func (t *tracker) rejected(e *client, p pending, message string) {
+	e.drop(p) // Envoy removes before it adds, and refuses only what it cannot add
 	names := slices.Sorted(maps.Keys(p.versions))
 	blamed := blame(message, names)
 	if len(blamed) == 0 {
