@@ -19,7 +19,7 @@ help: ## list these targets
 build: ## build .weir/bin/weir
 	$(GO) build -trimpath -ldflags '-s -w -X github.com/weir-gateway/weir/internal/cli.Version=$(VERSION)' -o $(BIN)/weir ./cmd/weir
 
-setup: ## fetch Envoy, PostgreSQL, its clients and the ClickHouse engine into .weir (300 MB, once)
+setup: ## fetch Envoy, PostgreSQL, its clients and the ClickHouse engine into .weir (260 MB, once)
 	@$(GO) run ./integration/parts/cmd/parts
 
 check: fmt-check lint test-short ## all that needs no network and no parts, in two minutes: before each commit
