@@ -3,6 +3,11 @@ package sqlmeta
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
 // The errors of Analyze. Text that does not parse is none of them: it is an
@@ -16,16 +21,158 @@ var (
 type Config struct {
 	MaxBytes     int // longest text that is parsed; default 1 MiB
 	CacheEntries int // analyses kept; default 4096
+	CacheBytes   int // memory that the texts kept may take; default 32 MiB
 }
 
 // Analyzer analyses SQL. It is safe for concurrent use.
-type Analyzer struct{}
+type Analyzer struct {
+	maxBytes int
+	parser   *parser
+	cache    *cache
+	trees    *trees
+}
 
 // New makes an Analyzer and its parser, which takes about a second.
-func New(cfg Config) (*Analyzer, error) { return &Analyzer{}, nil }
+func New(cfg Config) (*Analyzer, error) {
+	if cfg.MaxBytes < 0 || cfg.CacheEntries < 0 || cfg.CacheBytes < 0 {
+		return nil, errors.New("sqlmeta: a limit is negative")
+	}
+	orDefault(&cfg.MaxBytes, 1<<20)
+	orDefault(&cfg.CacheEntries, 4096)
+	orDefault(&cfg.CacheBytes, 32<<20)
+	p, err := newParser(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	a := &Analyzer{maxBytes: cfg.MaxBytes, parser: p}
+	if a.cache, err = newCache(cfg.CacheEntries, cfg.CacheBytes); err != nil {
+		return nil, err
+	}
+	if a.trees, err = newTrees(p); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func orDefault(n *int, value int) {
+	if *n == 0 {
+		*n = value
+	}
+}
+
+// Close frees the parser. Nothing may be analysed afterwards.
+func (a *Analyzer) Close() error { return a.parser.close() }
 
 // Analyze says what a text reads, writes and calls. The result is shared: never
-// change it. searchPath is the session's, without quotes.
+// change it. searchPath is the session's, without quotes. It fails with
+// ErrTooLarge, ErrParser, or the context's error; then nothing is known.
 func (a *Analyzer) Analyze(ctx context.Context, text string, c Catalog, searchPath []string) (*Analysis, error) {
-	return nil, ErrParser
+	if len(text) > a.maxBytes {
+		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(text), a.maxBytes)
+	}
+	revision := ""
+	if r, ok := c.(Revisioned); ok {
+		if revision = r.Revision(); revision != "" {
+			if known := a.cache.get(text, revision, searchPath); known != nil {
+				return known, nil
+			}
+		}
+	}
+	text = strings.Clone(text) // it may be a view of a buffer; the analysis stays
+	done, err := a.analyze(ctx, text, c, searchPath)
+	if err != nil {
+		return nil, err
+	}
+	if revision != "" {
+		a.cache.add(text, revision, searchPath, done)
+	}
+	return done, nil
+}
+
+func (a *Analyzer) analyze(ctx context.Context, text string, c Catalog, searchPath []string) (*Analysis, error) {
+	if strings.IndexByte(text, 0) >= 0 { // to the server it ends there
+		return unparsed(text), nil
+	}
+	if tooHard(text) {
+		return unparsed(text, RiskTooComplex), nil
+	}
+	tree, prints, err := a.parser.parse(ctx, text)
+	var syntax *syntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return unparsed(text), nil
+	case errors.Is(err, errTrap):
+		return unparsed(text, RiskTooComplex), nil
+	case err != nil:
+		return nil, err
+	}
+	out := &Analysis{Statements: make([]Statement, len(tree.GetStmts()))}
+	changed := false
+	for i, raw := range tree.GetStmts() {
+		s := &out.Statements[i]
+		a.one(s, raw.GetStmt(), strings.TrimSpace(statementText(text, raw)), prints[i], c, searchPath)
+		if len(tree.GetStmts()) > 1 {
+			s.Risks = addRisk(s.Risks, RiskMultiStatement)
+		}
+		if changed && (len(s.Tables) > 0 || len(s.Functions) > 0) {
+			s.Risks, s.Opaque = addRisk(s.Risks, RiskAfterChange), true
+		}
+		changed = changed || changesNames(s)
+	}
+	return out, nil
+}
+
+// one analyses one statement. What goes wrong in it is said, and is not an error.
+func (a *Analyzer) one(s *Statement, n *pg.Node, text, print string, c Catalog, searchPath []string) {
+	r := newRun(a, c, searchPath)
+	r.text, r.fingerprint = text, print
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		risk := RiskInternalError
+		if err, ok := p.(error); ok && errors.Is(err, errTooComplex) {
+			risk = RiskTooComplex
+		}
+		*s = unparsed(text, risk).Statements[0]
+		s.Fingerprint = print
+	}()
+	s.Text, s.Fingerprint = text, print
+	r.statement(n, s)
+	if s.Opaque {
+		r.risk(RiskOpaque)
+	}
+	r.fill(s)
+}
+
+// unparsed is the analysis of a text that is not understood.
+func unparsed(text string, more ...string) *Analysis {
+	risks := []string{RiskOpaque, RiskUnparsed}
+	for _, m := range more {
+		risks = addRisk(risks, m)
+	}
+	return &Analysis{Statements: []Statement{{Text: text, Action: ActionUnknown, Risks: risks, Opaque: true}}}
+}
+
+func addRisk(risks []string, risk string) []string {
+	if i, found := slices.BinarySearch(risks, risk); !found {
+		return slices.Insert(risks, i, risk)
+	}
+	return risks
+}
+
+// changesNames says that what comes after a statement, in the same text, may not
+// mean what it meant when it was analysed.
+func changesNames(s *Statement) bool {
+	switch s.Action {
+	case ActionDDL, ActionDo, ActionCall, ActionDiscard, ActionExecute, ActionUnknown, ActionTransaction:
+		return s.Action != ActionTransaction
+	}
+	for _, risk := range []string{RiskSearchPath, RiskSetRole, RiskOpaqueFunction, RiskDynamicSQL} {
+		if slices.Contains(s.Risks, risk) {
+			return true
+		}
+	}
+	return false
 }

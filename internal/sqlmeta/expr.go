@@ -1,0 +1,152 @@
+package sqlmeta
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// expr is what an expression depends on. Subqueries, windows and filters in it
+// are noted as the uses that they are.
+func (r *run) expr(n *pg.Node, l *level) value {
+	if n.GetNode() == nil {
+		return value{}
+	}
+	r.enter()
+	defer r.leave()
+	switch e := n.GetNode().(type) {
+	case *pg.Node_ColumnRef:
+		return r.columnRef(e.ColumnRef, l)
+	case *pg.Node_AConst, *pg.Node_ParamRef, *pg.Node_SetToDefault, *pg.Node_SqlvalueFunction,
+		*pg.Node_GroupingFunc, *pg.Node_MergeSupportFunc, *pg.Node_CurrentOfExpr,
+		*pg.Node_String_, *pg.Node_Integer, *pg.Node_Float, *pg.Node_Boolean, *pg.Node_BitString, *pg.Node_AStar:
+		return value{}
+	case *pg.Node_AExpr:
+		return r.operator(e.AExpr, l)
+	case *pg.Node_BoolExpr:
+		return r.all(e.BoolExpr.GetArgs(), l)
+	case *pg.Node_FuncCall:
+		return r.call(e.FuncCall, l)
+	case *pg.Node_TypeCast:
+		return r.cast(e.TypeCast, l)
+	case *pg.Node_CollateClause:
+		return r.expr(e.CollateClause.GetArg(), l).derive()
+	case *pg.Node_SubLink:
+		return r.subLink(e.SubLink, l)
+	case *pg.Node_CaseExpr:
+		return r.caseExpr(e.CaseExpr, l)
+	case *pg.Node_CoalesceExpr:
+		return r.all(e.CoalesceExpr.GetArgs(), l)
+	case *pg.Node_MinMaxExpr:
+		return r.all(e.MinMaxExpr.GetArgs(), l)
+	case *pg.Node_NullTest:
+		return r.expr(e.NullTest.GetArg(), l).derive()
+	case *pg.Node_BooleanTest:
+		return r.expr(e.BooleanTest.GetArg(), l).derive()
+	case *pg.Node_RowExpr:
+		return r.rowExpr(e.RowExpr, l)
+	case *pg.Node_AArrayExpr:
+		return r.all(e.AArrayExpr.GetElements(), l)
+	case *pg.Node_AIndirection:
+		return r.indirection(e.AIndirection.GetArg(), e.AIndirection.GetIndirection(), l)
+	case *pg.Node_List:
+		return r.all(e.List.GetItems(), l)
+	case *pg.Node_NamedArgExpr:
+		return r.expr(e.NamedArgExpr.GetArg(), l)
+	case *pg.Node_ResTarget:
+		return r.expr(e.ResTarget.GetVal(), l).derive()
+	case *pg.Node_MultiAssignRef:
+		return r.multiAssign(e.MultiAssignRef, l)
+	case *pg.Node_XmlExpr:
+		return r.all(e.XmlExpr.GetArgs(), l).join(r.all(e.XmlExpr.GetNamedArgs(), l))
+	case *pg.Node_XmlSerialize:
+		return r.expr(e.XmlSerialize.GetExpr(), l).derive()
+	}
+	if v, ok := r.json(n, l); ok {
+		return v
+	}
+	r.risk(RiskUnparsed)
+	return value{opaque: true}
+}
+
+// all is a value that depends on all of several expressions.
+func (r *run) all(nodes []*pg.Node, l *level) value {
+	var v value
+	for _, n := range nodes {
+		v = v.join(r.expr(n, l))
+	}
+	return v
+}
+
+// operator may be the user's own: PostgreSQL finds it along the search path. One
+// that is written with a schema other than pg_catalog certainly is.
+func (r *run) operator(e *pg.A_Expr, l *level) value {
+	v := r.expr(e.GetLexpr(), l).join(r.expr(e.GetRexpr(), l))
+	if name := texts(e.GetName()); len(name) > 1 && name[0] != "pg_catalog" {
+		r.risk(RiskOpaqueFunction)
+		v.opaque = true
+	}
+	return v
+}
+
+func (r *run) caseExpr(e *pg.CaseExpr, l *level) value {
+	v := r.expr(e.GetArg(), l).join(r.expr(e.GetDefresult(), l))
+	for _, n := range e.GetArgs() {
+		w := n.GetCaseWhen()
+		v = v.join(r.expr(w.GetExpr(), l)).join(r.expr(w.GetResult(), l))
+	}
+	return v
+}
+
+// rowExpr is ROW(…): its fields are f1, f2, …; t.* in it stands for the columns.
+func (r *run) rowExpr(e *pg.RowExpr, l *level) value {
+	var rows rowset
+	for _, n := range e.GetArgs() {
+		if !r.star(n, &rows, l) {
+			r.put(&rows, field{value: r.expr(n, l).moved()})
+		}
+	}
+	for i := range rows.columns {
+		rows.columns[i].name = rowField(i)
+	}
+	v := rows.whole()
+	if !rows.open {
+		v.row = rows.columns
+	}
+	return v
+}
+
+// subLink is a subquery in an expression. EXISTS depends on no column of its
+// result; what it filters by is noted as filter.
+func (r *run) subLink(s *pg.SubLink, l *level) value {
+	test := r.expr(s.GetTestexpr(), l)
+	rows := r.query(s.GetSubselect(), l)
+	switch s.GetSubLinkType() {
+	case pg.SubLinkType_EXISTS_SUBLINK:
+		return value{}
+	case pg.SubLinkType_EXPR_SUBLINK:
+		if len(rows.columns) > 0 && !rows.open {
+			r.nameSubLink(s, rows.columns[0].name)
+			return rows.columns[0].moved()
+		}
+		return rows.whole()
+	case pg.SubLinkType_MULTIEXPR_SUBLINK:
+		v := rows.whole()
+		v.row = rows.columns
+		return v
+	}
+	return test.join(rows.whole())
+}
+
+// multiAssign is one column of UPDATE … SET (a, b) = ….
+func (r *run) multiAssign(m *pg.MultiAssignRef, l *level) value {
+	v := r.expr(m.GetSource(), l)
+	if m.GetSource().GetSubLink() != nil {
+		rows := r.query(m.GetSource().GetSubLink().GetSubselect(), l)
+		if !rows.open {
+			v.row = rows.columns
+		}
+	}
+	if i := int(m.GetColno()) - 1; i >= 0 && i < len(v.row) {
+		return v.row[i].moved()
+	}
+	return v.derive()
+}

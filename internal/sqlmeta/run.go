@@ -1,0 +1,157 @@
+package sqlmeta
+
+import (
+	"errors"
+	"maps"
+	"slices"
+)
+
+const (
+	// maxWork bounds the steps that one statement may take: a step is a node of
+	// the parse tree looked at, or a column put into a result.
+	maxWork = 2_000_000
+	// maxDepth bounds how deep a statement may nest.
+	maxDepth = 2_000
+	// maxColumns is the server's MaxTupleAttributeNumber: no row has more columns.
+	maxColumns = 1_664
+)
+
+// errTooComplex ends an analysis that passed one of the bounds.
+var errTooComplex = errors.New("too complex")
+
+// run is the analysis of one statement: what is found is gathered in it.
+type run struct {
+	a          *Analyzer
+	catalog    Catalog
+	routines   Routines // nil where the catalog knows none
+	searchPath []string
+
+	refs      *refTable
+	tables    map[TableUse]struct{}
+	uses      map[use]struct{}
+	functions map[string]struct{}
+	risks     map[string]struct{}
+	flows     []flow
+	modifies  string // the gravest of the actions of data-modifying WITH queries
+
+	relations         map[uint32][]field // columns of relations already looked into
+	text, fingerprint string
+
+	names   map[any]string // of scalar subqueries, for the outputs that are named after them
+	seeds   map[any]*cte   // the UNION that a recursive WITH query is
+	viewing int            // how deep in definitions that are the database's own
+
+	work, depth int
+}
+
+type use struct {
+	column int32
+	use    Use
+}
+
+// flow is a Flow before its columns have names.
+type flow struct{ to, from refs }
+
+func newRun(a *Analyzer, c Catalog, searchPath []string) *run {
+	r := &run{
+		a: a, catalog: c, searchPath: searchPath,
+		refs:      newRefTable(),
+		tables:    map[TableUse]struct{}{},
+		uses:      map[use]struct{}{},
+		functions: map[string]struct{}{},
+		risks:     map[string]struct{}{},
+	}
+	r.routines, _ = c.(Routines)
+	return r
+}
+
+// step counts one step, and ends the analysis where it has become too many.
+func (r *run) step(n int) {
+	if r.work += n; r.work > maxWork {
+		panic(errTooComplex)
+	}
+}
+
+// enter counts one level of nesting; leave it with r.leave().
+func (r *run) enter() {
+	r.step(1)
+	if r.depth++; r.depth > maxDepth {
+		panic(errTooComplex)
+	}
+}
+
+func (r *run) leave() { r.depth-- }
+
+func (r *run) risk(names ...string) {
+	if r.viewing > 0 {
+		return
+	}
+	for _, name := range names {
+		r.risks[name] = struct{}{}
+	}
+}
+
+func (r *run) use(v value, u Use) {
+	if r.viewing > 0 {
+		return
+	}
+	r.step(len(v.from))
+	for _, n := range v.from {
+		r.uses[use{n, u}] = struct{}{}
+	}
+}
+
+func (r *run) table(t TableUse) { r.tables[t] = struct{}{} }
+
+// flow notes that a column is written from a value.
+func (r *run) flow(to, from value) {
+	r.use(to, UseWrite)
+	r.use(from, UseDerived)
+	if len(from.from) > 0 && len(to.from) > 0 {
+		r.flows = append(r.flows, flow{to.from, from.from})
+	}
+}
+
+// fill puts what was gathered into a statement.
+func (r *run) fill(s *Statement) {
+	for u := range r.uses {
+		c := r.refs.columns[u.column]
+		s.Columns = append(s.Columns, ColumnUse{c, u.use})
+		access := Read
+		if u.use == UseWrite {
+			access = Write
+		}
+		r.table(TableUse{c.Schema, c.Table, access, true})
+	}
+	slices.SortFunc(s.Columns, compareUses)
+	s.Tables = slices.SortedFunc(maps.Keys(r.tables), compareTables)
+	s.Functions = slices.Sorted(maps.Keys(r.functions))
+	s.Risks = slices.Sorted(maps.Keys(r.risks))
+	for _, f := range r.flows {
+		for _, to := range r.refs.names(f.to) {
+			s.Flows = append(s.Flows, Flow{to, r.refs.names(f.from)})
+		}
+	}
+}
+
+// outputs makes the outputs of a statement of a rowset, and notes their use.
+func (r *run) outputs(s *Statement, rows rowset) {
+	if rows.open || len(rows.columns) > maxColumns {
+		s.Opaque = true
+		r.use(rows.whole(), UseDerived)
+		return
+	}
+	s.Outputs = make([]Output, 0, len(rows.columns))
+	for _, c := range rows.columns {
+		u := UseDerived
+		if c.direct {
+			u = UseOutput
+		}
+		r.use(c.value, u)
+		s.Opaque = s.Opaque || c.opaque
+		s.Outputs = append(s.Outputs, Output{
+			Name: c.name, Direct: c.direct, Sources: r.refs.names(c.from), Opaque: c.opaque,
+			Relation: c.relation, Column: c.column,
+		})
+	}
+}

@@ -1,0 +1,72 @@
+package sqlmeta
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// settingRisks is what changing a setting means. "" is one that is not known
+// before it runs: it may be any.
+func settingRisks(name string) []string {
+	name = strings.ToLower(name)
+	switch name {
+	case "":
+		return []string{RiskSearchPath, RiskSetRole, RiskParserSettings, RiskSessionSettings}
+	case "search_path":
+		return []string{RiskSearchPath}
+	case "role", "session_authorization":
+		return []string{RiskSetRole}
+	case "standard_conforming_strings", "client_encoding", "names", "backslash_quote", "escape_string_warning":
+		return []string{RiskParserSettings}
+	case "row_security", "session_replication_role", "allow_system_table_mods", "allow_in_place_tablespaces",
+		"default_tablespace", "dynamic_library_path", "event_triggers", "exit_on_error", "ignore_checksum_failure",
+		"ignore_system_indexes", "lo_compat_privileges", "local_preload_libraries", "password_encryption",
+		"restrict_nonsystem_relation_kind", "session_preload_libraries", "transform_null_equals",
+		"zero_damaged_pages", "createrole_self_grant", "check_function_bodies":
+		return []string{RiskSessionSettings}
+	}
+	for _, prefix := range []string{"log_", "debug_", "trace_", "track_", "auto_explain.", "pgaudit.", "weir."} {
+		if strings.HasPrefix(name, prefix) {
+			return []string{RiskSessionSettings}
+		}
+	}
+	return nil
+}
+
+// set is SET and RESET.
+func (r *run) set(s *pg.VariableSetStmt) {
+	switch s.GetKind() {
+	case pg.VariableSetKind_VAR_RESET_ALL:
+		r.risk(settingRisks("")...)
+	case pg.VariableSetKind_VAR_SET_MULTI: // SET TRANSACTION, SESSION CHARACTERISTICS
+	default:
+		r.risk(settingRisks(s.GetName())...)
+	}
+}
+
+// show is SHOW: its column is named as the setting is spelt by the server.
+func show(name string) rowset {
+	switch strings.ToLower(name) {
+	case "all":
+		return rowset{columns: []field{{name: "name"}, {name: "setting"}, {name: "description"}}}
+	case "datestyle":
+		name = "DateStyle"
+	case "intervalstyle":
+		name = "IntervalStyle"
+	case "timezone":
+		name = "TimeZone"
+	default:
+		name = strings.ToLower(name)
+	}
+	return rowset{columns: []field{{name: name}}}
+}
+
+// constant is the text of a string constant, with or without a cast; "" for
+// anything else.
+func constant(n *pg.Node) string {
+	if c := n.GetTypeCast(); c != nil {
+		return constant(c.GetArg())
+	}
+	return n.GetAConst().GetSval().GetSval()
+}

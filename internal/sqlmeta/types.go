@@ -1,0 +1,170 @@
+package sqlmeta
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// Types of pg_type that are told apart.
+const (
+	typeBool        = 16
+	typeName        = 19
+	typeInt8        = 20
+	typeInt2        = 21
+	typeInt4        = 23
+	typeText        = 25
+	typeFloat4      = 700
+	typeFloat8      = 701
+	typeBPChar      = 1042
+	typeVarchar     = 1043
+	typeDate        = 1082
+	typeTimestamp   = 1114
+	typeTimestampTZ = 1184
+	typeNumeric     = 1700
+)
+
+// typeOID is the OID of one of the server's own types; 0 for others.
+func typeOID(name string) uint32 {
+	switch name {
+	case "bool":
+		return typeBool
+	case "bytea":
+		return 17
+	case "name":
+		return typeName
+	case "int8":
+		return typeInt8
+	case "int2":
+		return typeInt2
+	case "int4":
+		return typeInt4
+	case "text":
+		return typeText
+	case "oid":
+		return 26
+	case "json":
+		return 114
+	case "xml":
+		return 142
+	case "float4":
+		return typeFloat4
+	case "float8":
+		return typeFloat8
+	case "inet":
+		return 869
+	case "bpchar":
+		return typeBPChar
+	case "varchar":
+		return typeVarchar
+	case "date":
+		return typeDate
+	case "time":
+		return 1083
+	case "timestamp":
+		return typeTimestamp
+	case "timestamptz":
+		return typeTimestampTZ
+	case "interval":
+		return 1186
+	case "numeric":
+		return typeNumeric
+	case "uuid":
+		return 2950
+	case "jsonb":
+		return 3802
+	}
+	return 0
+}
+
+// typeModifier is the modifier of varchar(n), numeric(p, s) and the like, as the
+// server keeps it; -1 for none, and false for one that is not computed here.
+func typeModifier(typ uint32, mods []*pg.Node) (int32, bool) {
+	if len(mods) == 0 {
+		return -1, true
+	}
+	n := make([]int32, 0, len(mods))
+	for _, m := range mods {
+		i, ok := m.GetAConst().GetVal().(*pg.A_Const_Ival)
+		if !ok {
+			return 0, false
+		}
+		n = append(n, i.Ival.GetIval())
+	}
+	const header = 4 // VARHDRSZ
+	switch {
+	case (typ == typeVarchar || typ == typeBPChar) && len(n) == 1:
+		return n[0] + header, true
+	case typ == typeNumeric && len(n) == 1:
+		return n[0]<<16 + header, true
+	case typ == typeNumeric && len(n) == 2:
+		return (n[0]<<16 | n[1]&0x7ff) + header, true
+	case (typ == typeTimestamp || typ == typeTimestampTZ) && len(n) == 1:
+		return n[0], true
+	}
+	return 0, false
+}
+
+// cast is a conversion. One to the type that a column has already is none, and
+// the server still shows the column. A cast to a row type gives its fields names.
+func (r *run) cast(c *pg.TypeCast, l *level) value {
+	arg := r.expr(c.GetArg(), l)
+	v := arg.derive()
+	t := c.GetTypeName()
+	names := texts(t.GetNames())
+	if len(names) == 0 || len(t.GetArrayBounds()) > 0 || t.GetSetof() {
+		return v
+	}
+	schema, name := "", names[len(names)-1]
+	if len(names) > 1 {
+		schema = names[len(names)-2]
+	}
+	if rel, ok := r.catalog.Relation(r.searchPath, schema, name); ok && rel.Kind != "S" && schema != "pg_catalog" {
+		for _, c := range rel.Columns {
+			r.step(1)
+			f := v.derive()
+			f.typ, f.mod = c.TypeOID, c.TypeMod
+			v.row = append(v.row, field{c.Name, f})
+		}
+		return v
+	}
+	if v.typ = typeOID(name); v.typ != 0 {
+		mod, ok := typeModifier(v.typ, t.GetTypmods())
+		if v.mod = mod; ok && arg.typ == v.typ && arg.mod == mod {
+			return arg
+		}
+	}
+	return v
+}
+
+// commonType is the type that a merged column of these two gets, by the rules of
+// the server's select_common_type, where they are known here; 0 otherwise.
+func commonType(a, b uint32) uint32 {
+	if a == b {
+		return a
+	}
+	if isText(a) && isText(b) { // each goes to each, so the first stays
+		return a
+	}
+	for _, widening := range [][]uint32{
+		{typeInt2, typeInt4, typeInt8, typeNumeric, typeFloat4, typeFloat8},
+		{typeDate, typeTimestamp, typeTimestampTZ},
+	} {
+		i, j := position(widening, a), position(widening, b)
+		if i >= 0 && j >= 0 {
+			return widening[max(i, j)]
+		}
+	}
+	return 0
+}
+
+func isText(t uint32) bool {
+	return t == typeText || t == typeVarchar || t == typeBPChar || t == typeName
+}
+
+func position(list []uint32, t uint32) int {
+	for i, x := range list {
+		if x == t {
+			return i
+		}
+	}
+	return -1
+}
