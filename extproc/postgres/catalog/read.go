@@ -1,0 +1,167 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/weir-gateway/weir/internal/sqlmeta"
+)
+
+// settings are for the reading transaction: with an empty search path the server
+// writes every name in a view's definition with its schema.
+const settings = `SELECT current_user::text, current_setting('search_path'), set_config('search_path', '', true)`
+
+// probe says in one row whether any of the tables that are read has changed.
+const probe = `
+SELECT string_agg(part, ' ') FROM (
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) AS part FROM pg_namespace
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_class WHERE relpersistence <> 't'
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', attrelid, attnum, xmin), 0))) FROM pg_attribute WHERE attnum > 0
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_attrdef
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', inhrelid, inhparent, xmin), 0))) FROM pg_inherits
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_rewrite
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_proc
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_extension
+) AS parts`
+
+// relations reads tables, views, sequences and composite types. The views of the
+// server itself are taken as tables: nobody classifies what is under them.
+const relations = `
+SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.reltype,
+       coalesce(CASE WHEN c.relkind IN ('v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+                     THEN pg_get_viewdef(c.oid) END, '')
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND c.relpersistence <> 't' AND n.nspname <> 'pg_toast'
+ ORDER BY c.oid`
+
+const columns = `
+SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod,
+       coalesce(CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END, '')
+  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+ WHERE a.attnum > 0 AND NOT a.attisdropped
+   AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND c.relpersistence <> 't'
+ ORDER BY a.attrelid, a.attnum`
+
+const inheritance = `SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno, inhparent`
+
+// routines reads every function that did not come with the server, and of those
+// that did the ones that return rows.
+const routines = `
+SELECT p.oid, n.nspname, p.proname, p.prokind::text, l.lanname, p.provolatile::text, p.proretset, p.prorettype,
+       coalesce(e.extname, ''),
+       coalesce((SELECT array_agg(coalesce(u.n, '') ORDER BY u.o) FROM unnest(p.proargmodes, p.proargnames) WITH ORDINALITY AS u (m, n, o)
+                  WHERE u.m IN ('o', 'b', 't')), '{}'),
+       coalesce((SELECT array_agg(u.t ORDER BY u.o) FROM unnest(p.proargmodes, p.proallargtypes) WITH ORDINALITY AS u (m, t, o)
+                  WHERE u.m IN ('o', 'b', 't')), '{}')
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+  LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+                       AND d.refclassid = 'pg_extension'::regclass
+  LEFT JOIN pg_extension e ON e.oid = d.refobjid
+ WHERE n.nspname <> 'pg_catalog' OR e.oid IS NOT NULL OR (p.proargmodes IS NOT NULL AND p.proname <> 'unnest')
+ ORDER BY p.oid`
+
+// read reads a whole snapshot in one transaction; nil where the probe answers
+// the same as before.
+func read(ctx context.Context, conn *pgx.Conn, before string) (*Snapshot, string, error) {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return nil, "", fmt.Errorf("beginning: %w", err)
+	}
+	defer func() { _ = tx.Rollback(ctx) }()
+	b := newBuilder()
+	var path, ignored, now string
+	if err := tx.QueryRow(ctx, settings).Scan(&b.snapshot.user, &path, &ignored); err != nil {
+		return nil, "", fmt.Errorf("reading settings: %w", err)
+	}
+	b.snapshot.searchPath = sqlmeta.ParseSearchPath(path)
+	if err := tx.QueryRow(ctx, probe).Scan(&now); err != nil {
+		return nil, "", fmt.Errorf("looking for changes: %w", err)
+	}
+	if now == before {
+		return nil, now, nil
+	}
+	for _, part := range []struct {
+		what string
+		read func(context.Context, pgx.Tx, *builder) error
+	}{{"relations", readRelations}, {"columns", readColumns}, {"inheritance", readInheritance}, {"functions", readRoutines}} {
+		if err := part.read(ctx, tx, b); err != nil {
+			return nil, "", fmt.Errorf("reading %s: %w", part.what, err)
+		}
+	}
+	return b.done(), now, nil
+}
+
+func readRelations(ctx context.Context, tx pgx.Tx, b *builder) error {
+	rows, err := tx.Query(ctx, relations)
+	if err != nil {
+		return err
+	}
+	var r sqlmeta.Relation
+	var rowType uint32
+	_, err = pgx.ForEachRow(rows, []any{&r.OID, &r.Schema, &r.Name, &r.Kind, &rowType, &r.Definition}, func() error {
+		b.relation(r, rowType)
+		return nil
+	})
+	return err
+}
+
+func readColumns(ctx context.Context, tx pgx.Tx, b *builder) error {
+	rows, err := tx.Query(ctx, columns)
+	if err != nil {
+		return err
+	}
+	var of uint32
+	var c sqlmeta.RelationColumn
+	_, err = pgx.ForEachRow(rows, []any{&of, &c.Name, &c.Num, &c.TypeOID, &c.TypeMod, &c.Generated}, func() error {
+		b.column(of, c)
+		return nil
+	})
+	return err
+}
+
+func readInheritance(ctx context.Context, tx pgx.Tx, b *builder) error {
+	rows, err := tx.Query(ctx, inheritance)
+	if err != nil {
+		return err
+	}
+	var child, parent uint32
+	_, err = pgx.ForEachRow(rows, []any{&child, &parent}, func() error {
+		b.inherits(child, parent)
+		return nil
+	})
+	return err
+}
+
+func readRoutines(ctx context.Context, tx pgx.Tx, b *builder) error {
+	rows, err := tx.Query(ctx, routines)
+	if err != nil {
+		return err
+	}
+	var r sqlmeta.Routine
+	var names []string
+	var types []uint32
+	into := []any{&r.OID, &r.Schema, &r.Name, &r.Kind, &r.Language, &r.Volatility, &r.ReturnsSet, &r.ReturnType, &r.Extension, &names, &types}
+	_, err = pgx.ForEachRow(rows, into, func() error {
+		r.Outputs = nil
+		for i, n := range names {
+			c := sqlmeta.RelationColumn{Name: b.one(n), Num: int16(i + 1)}
+			if i < len(types) {
+				c.TypeOID = types[i]
+			}
+			r.Outputs = append(r.Outputs, c)
+		}
+		b.routine(r)
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,170 @@
+package catalog
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"github.com/weir-gateway/weir/internal/sqlmeta"
+)
+
+// Snapshot is what a database held at one moment. It implements
+// sqlmeta.Catalog, sqlmeta.Revisioned and sqlmeta.Routines.
+type Snapshot struct {
+	revision   string
+	user       string   // what "$user" in a search path stands for
+	searchPath []string // that a session starts with
+
+	byName   map[name]*sqlmeta.Relation
+	byOID    map[uint32]*sqlmeta.Relation
+	byType   map[uint32]*sqlmeta.Relation
+	routines map[name][]sqlmeta.Routine
+}
+
+type name struct{ schema, name string }
+
+// Revision names the content: it changes only with it.
+func (s *Snapshot) Revision() string { return s.revision }
+
+// Relation finds a relation by name. Without a schema it looks along the search
+// path, in pg_catalog first where the path does not list it. What is in pg_temp
+// is not known.
+func (s *Snapshot) Relation(searchPath []string, schema, relation string) (*sqlmeta.Relation, bool) {
+	if schema != "" {
+		r, ok := s.byName[name{schema, relation}]
+		return r, ok
+	}
+	if !slices.Contains(searchPath, "pg_catalog") {
+		if r, ok := s.byName[name{"pg_catalog", relation}]; ok {
+			return r, true
+		}
+	}
+	for _, schema := range searchPath {
+		if schema == "$user" {
+			schema = s.user
+		}
+		if r, ok := s.byName[name{schema, relation}]; ok {
+			return r, true
+		}
+	}
+	return nil, false
+}
+
+// RelationByOID finds a relation by pg_class.oid.
+func (s *Snapshot) RelationByOID(oid uint32) (*sqlmeta.Relation, bool) {
+	r, ok := s.byOID[oid]
+	return r, ok
+}
+
+// RelationByType finds a relation by pg_class.reltype.
+func (s *Snapshot) RelationByType(oid uint32) (*sqlmeta.Relation, bool) {
+	r, ok := s.byType[oid]
+	return r, ok
+}
+
+// Routines returns the functions of that name: of a schema, or of all schemas of
+// the search path, since the types of the arguments decide which is called. Of
+// the server's own it has those that return rows.
+func (s *Snapshot) Routines(searchPath []string, schema, routine string) []sqlmeta.Routine {
+	if schema != "" {
+		return s.routines[name{schema, routine}]
+	}
+	out := s.routines[name{"pg_catalog", routine}]
+	for _, schema := range searchPath {
+		if schema == "$user" {
+			schema = s.user
+		}
+		if schema == "pg_catalog" {
+			continue
+		}
+		if more := s.routines[name{schema, routine}]; len(more) > 0 {
+			out = append(out[:len(out):len(out)], more...)
+		}
+	}
+	return out
+}
+
+// builder puts a snapshot together from rows in a fixed order, and names it by
+// the hash of all that went in.
+type builder struct {
+	snapshot  *Snapshot
+	relations []*sqlmeta.Relation
+	strings   map[string]string
+	hash      interface{ Write([]byte) (int, error) }
+	sum       func() []byte
+}
+
+func newBuilder() *builder {
+	h := sha256.New()
+	return &builder{
+		snapshot: &Snapshot{
+			byName: map[name]*sqlmeta.Relation{}, byOID: map[uint32]*sqlmeta.Relation{},
+			byType: map[uint32]*sqlmeta.Relation{}, routines: map[name][]sqlmeta.Routine{},
+		},
+		strings: map[string]string{},
+		hash:    h,
+		sum:     func() []byte { return h.Sum(nil) },
+	}
+}
+
+// one keeps equal strings once: a database has thousands of columns named id.
+func (b *builder) one(s string) string {
+	if known, ok := b.strings[s]; ok {
+		return known
+	}
+	b.strings[s] = s
+	return s
+}
+
+func (b *builder) note(parts ...any) {
+	for _, p := range parts {
+		fmt.Fprintf(b.hash, "%v\x00", p) //nolint:errcheck // a hash takes everything
+	}
+}
+
+func (b *builder) relation(r sqlmeta.Relation, rowType uint32) {
+	r.Schema, r.Name, r.Kind = b.one(r.Schema), b.one(r.Name), b.one(r.Kind)
+	b.note("relation", r.OID, r.Schema, r.Name, r.Kind, rowType, r.Definition)
+	kept := &r
+	b.relations = append(b.relations, kept)
+	b.snapshot.byOID[r.OID] = kept
+	b.snapshot.byName[name{r.Schema, r.Name}] = kept
+	if rowType != 0 {
+		b.snapshot.byType[rowType] = kept
+	}
+}
+
+func (b *builder) column(relation uint32, c sqlmeta.RelationColumn) {
+	c.Name = b.one(c.Name)
+	b.note("column", relation, c.Name, c.Num, c.TypeOID, c.TypeMod, c.Generated)
+	if r := b.snapshot.byOID[relation]; r != nil {
+		r.Columns = append(r.Columns, c)
+	}
+}
+
+func (b *builder) inherits(child, parent uint32) {
+	b.note("inherits", child, parent)
+	if r := b.snapshot.byOID[child]; r != nil {
+		r.Parents = append(r.Parents, parent)
+	}
+	if r := b.snapshot.byOID[parent]; r != nil {
+		r.Children = append(r.Children, child)
+	}
+}
+
+func (b *builder) routine(r sqlmeta.Routine) {
+	r.Schema, r.Name = b.one(r.Schema), b.one(r.Name)
+	b.note("routine", r.OID, r.Schema, r.Name, r.Kind, r.Language, r.Volatility, r.ReturnsSet, r.ReturnType, r.Extension)
+	for _, o := range r.Outputs {
+		b.note(o.Name, o.TypeOID)
+	}
+	k := name{r.Schema, r.Name}
+	b.snapshot.routines[k] = append(b.snapshot.routines[k], r)
+}
+
+func (b *builder) done() *Snapshot {
+	b.note("user", b.snapshot.user)
+	b.snapshot.revision = hex.EncodeToString(b.sum()[:16])
+	return b.snapshot
+}
