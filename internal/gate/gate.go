@@ -178,6 +178,29 @@ func (g *Gate) Check(ctx context.Context, s *Session, op *Operation, onHold func
 	return d, nil
 }
 
+// Prepare judges a statement that the target is to parse but not to run yet. It
+// is decided and recorded like any other, marked as PrepareOnly. What policy
+// holds is not waited for: it waits when it runs, and is judged again then. So
+// it may go to the target unless the effect is Deny.
+func (g *Gate) Prepare(ctx context.Context, s *Session, op *Operation) (Decision, error) {
+	if op.ID == "" {
+		op.ID = NewID()
+	}
+	op.PrepareOnly = true
+	d, in := g.decide(ctx, Operate, s, op, nil)
+	s.mu.Lock()
+	s.operations++
+	if d.Effect == Deny {
+		s.refused++
+	}
+	s.mu.Unlock()
+	body := operationBody{Operation: op, Decision: d, Input: in}
+	if err := g.record(ctx, s, g.event(s, OperationRequested, op.ID, body)); err != nil {
+		return Decision{}, err
+	}
+	return d, nil
+}
+
 // Complete records how a forwarded operation ended. It is handed over, not
 // waited for: the operation has happened already.
 func (g *Gate) Complete(ctx context.Context, s *Session, opID string, o Outcome) error {

@@ -17,6 +17,8 @@ type Operation struct {
 	Text        string   `json:"text"`     // the exact text; HTTP: "METHOD path"
 	Fingerprint string   `json:"fingerprint,omitempty"`
 	Risks       []string `json:"risks"`
+	// PrepareOnly says that the target is to parse it and not to run it yet.
+	PrepareOnly bool `json:"prepare_only,omitempty"`
 
 	*SQL
 	*HTTP
