@@ -1,0 +1,321 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/weir-gateway/weir/internal/sqlmeta"
+)
+
+// analyse says what a text does, or why it cannot be said. A text that cannot be
+// analysed at all is refused here: policy would have nothing to judge.
+func (s *session) analyse(ctx context.Context, text string) (*shape, *problem) {
+	return s.analyseWith(ctx, text, nil)
+}
+
+// analyseWith is analyse with a resolver of its own for names of the session.
+func (s *session) analyseWith(ctx context.Context, text string, resolve resolver) (*shape, *problem) {
+	if limit := s.cfg.MaxStatement; len(text) > limit {
+		return nil, tooLong(len(text), limit)
+	}
+	path, certain, err := s.searchPath(ctx)
+	if err != nil {
+		return nil, s.unanalysed(ctx, err)
+	}
+	if p := s.readable(text, certain); p != nil {
+		return nil, p
+	}
+	catalog, err := s.catalogNow(ctx)
+	if err != nil {
+		return nil, s.unanalysed(ctx, err)
+	}
+	an, err := s.deps.Analyzer.Analyze(ctx, text, catalog, path)
+	if err == nil && namesUnknown(an) && s.mayAsk() {
+		if catalog, err = s.catalogAnew(ctx); err == nil {
+			an, err = s.deps.Analyzer.Analyze(ctx, text, catalog, path)
+		}
+	}
+	if errors.Is(err, sqlmeta.ErrTooLarge) {
+		return nil, failed(codeTooComplex, "the statement is too large or too deep to be analysed, so it is refused")
+	}
+	if err != nil {
+		return nil, s.unanalysed(ctx, err)
+	}
+	sh, err := s.shape(an, catalog, resolve)
+	if err != nil {
+		var p *problem
+		if errors.As(err, &p) {
+			return nil, p
+		}
+		return nil, s.unanalysed(ctx, err)
+	}
+	if !certain && len(sh.sql.Tables)+len(sh.sql.Functions) > 0 {
+		sh = sh.uncertain()
+	}
+	return sh, nil
+}
+
+func tooLong(n, limit int) *problem {
+	return failed(codeTooComplex, "the statement has %d bytes, and at most %d are analysed", n, limit).
+		withHint("Send large values as parameters, or with COPY.")
+}
+
+// shape gives the shared shape of an analysis, or one of this session where the
+// text is about names of the session.
+func (s *session) shape(an *sqlmeta.Analysis, catalog sqlmeta.Catalog, resolve resolver) (*shape, error) {
+	class := s.deps.Classification()
+	if sh, ok := s.shapes.Get(an); ok && sh.class == class {
+		return sh, nil
+	}
+	if resolve == nil {
+		resolve = s.resolve
+	}
+	sh, err := shapeOf(s.cfg.Target.Name, an, class, catalog, resolve)
+	if err != nil {
+		return nil, err
+	}
+	if !sh.named {
+		s.shapes.Add(an, sh)
+	}
+	return sh, nil
+}
+
+// uncertain is the same text while it is not certain where names lead.
+func (s *shape) uncertain() *shape {
+	c := *s
+	c.opaque = true
+	c.risks = append(append([]string{}, s.risks...), sqlmeta.RiskAfterChange, sqlmeta.RiskOpaque)
+	c.results = make([]result, len(s.results))
+	for i := range c.results {
+		c.results[i].opaque = true
+	}
+	return &c
+}
+
+func (s *session) unanalysed(ctx context.Context, err error) *problem {
+	if ctx.Err() != nil {
+		return failed(codeCanceled, "the statement was not sent: the session ends")
+	}
+	s.deps.Log.ErrorContext(ctx, "a statement could not be analysed", "target", s.cfg.Target.Name, "session", s.gate.ID, "err", err)
+	return failed(codeInternal, "the statement could not be analysed, so it is refused").
+		withHint("Ask the gateway's operator to look at its log.")
+}
+
+// readable says whether the server reads a text as the analysis does: the same
+// characters, and the same meaning of a backslash in a string. certain says that
+// no change of a setting is on its way.
+func (s *session) readable(text string, certain bool) *problem {
+	ascii, backslash := true, false
+	for i := range len(text) {
+		ascii = ascii && text[i] < utf8.RuneSelf
+		backslash = backslash || text[i] == '\\'
+	}
+	if ascii && !backslash {
+		return nil
+	}
+	s.mu.Lock()
+	encoding, conforming := s.params["client_encoding"], s.params["standard_conforming_strings"]
+	s.mu.Unlock()
+	switch {
+	case !ascii && (!certain || !strings.EqualFold(encoding, "UTF8")):
+		return failed(codeFeatureNotSupported, "the statement has characters beyond ASCII, and client_encoding is not known to be UTF8").
+			withHint("SET client_encoding TO 'UTF8', or send such values as parameters.")
+	case !ascii && !utf8.ValidString(text):
+		return failed("22021", "invalid byte sequence for encoding \"UTF8\"")
+	case backslash && (!certain || conforming != "on"):
+		return failed(codeFeatureNotSupported, "the statement has a backslash, and standard_conforming_strings is not known to be on").
+			withHint("SET standard_conforming_strings TO on.")
+	}
+	return nil
+}
+
+// catalogNow is the catalog that the next statement is analysed against. One
+// that the session's own DDL has changed is read again first.
+func (s *session) catalogNow(ctx context.Context) (sqlmeta.Catalog, error) {
+	s.mu.Lock()
+	stale := s.catalogStale
+	if stale && s.txStatus == txIdle && s.queue.n == 0 {
+		s.catalogStale = false // what was changed is committed: once more will do
+	}
+	s.mu.Unlock()
+	if stale {
+		return s.catalogAnew(ctx)
+	}
+	return s.snapshot(ctx)
+}
+
+// catalogAnew reads the catalog again.
+func (s *session) catalogAnew(ctx context.Context) (sqlmeta.Catalog, error) {
+	if err := s.catalog.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("the catalog: %w", err)
+	}
+	return s.snapshot(ctx)
+}
+
+// askAgain is how long a session waits until it has the catalog read again for
+// the sake of a name that is not in it.
+const askAgain = time.Second
+
+// mayAsk says whether an unknown name is worth reading the catalog again.
+func (s *session) mayAsk() bool {
+	now := time.Now()
+	if now.Sub(s.asked) < askAgain {
+		return false
+	}
+	s.asked = now
+	return true
+}
+
+func namesUnknown(an *sqlmeta.Analysis) bool {
+	for i := range an.Statements {
+		for _, t := range an.Statements[i].Tables {
+			if !t.Known {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s *session) snapshot(ctx context.Context) (sqlmeta.Catalog, error) {
+	c, err := s.catalog.Snapshot(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the catalog: %w", err)
+	}
+	return c, nil
+}
+
+// maxResolving bounds how far one name may lead to another.
+const maxResolving = 4
+
+// resolve finds what a prepared statement or a cursor of the session stands for.
+func (s *session) resolve(text []sqlmeta.Statement) (*shape, error) {
+	if s.resolving >= maxResolving { // EXECUTE of a statement that is an EXECUTE of itself
+		return nil, nil
+	}
+	s.resolving++
+	defer func() { s.resolving-- }()
+	p := text[len(text)-1].Prepare
+	names := &s.portals
+	if p.Kind == sqlmeta.PrepareExecute {
+		names = &s.statements
+	}
+	b, err := s.lookup(names, p.Name)
+	if err != nil || b == nil {
+		return nil, err
+	}
+	if p.Kind == sqlmeta.PrepareExecute {
+		return s.statementShape(s.ctx, b)
+	}
+	return b.shape, nil
+}
+
+// within is resolve for a text of several statements: a name may have got its
+// meaning earlier in the same text. If the server gets so far, it has that meaning.
+func (s *session) within(text []sqlmeta.Statement) (*shape, error) {
+	last := text[len(text)-1].Prepare
+	for i := len(text) - 2; i >= 0; i-- {
+		c, err := s.changeOf(&text[i])
+		if err != nil {
+			return nil, err
+		}
+		made := sqlmeta.PrepareExecute
+		if c != nil && c.of == &s.portals {
+			made = sqlmeta.PrepareFetch
+		}
+		switch {
+		case c == nil, made != last.Kind, !c.all && c.name != last.Name:
+		case c.to == nil:
+			return nil, nil
+		case made == sqlmeta.PrepareFetch:
+			return c.to.shape, nil
+		default:
+			return s.statementShape(s.ctx, c.to)
+		}
+	}
+	return s.resolve(text)
+}
+
+// changesOf is what a text does to the session's names when it runs.
+func (s *session) changesOf(sh *shape) ([]change, error) {
+	var changes []change
+	unsure := false
+	for i := range sh.analysis.Statements {
+		st := &sh.analysis.Statements[i]
+		if st.Action == sqlmeta.ActionDiscard && strings.Contains(strings.ToUpper(st.Text), "ALL") {
+			changes = append(changes, change{of: &s.statements, all: true, at: i}, change{of: &s.portals, all: true, at: i})
+		}
+		c, err := s.changeOf(st)
+		if err != nil {
+			return nil, err
+		}
+		if c != nil {
+			if unsure && c.to != nil && c.to.shape != nil {
+				c.to.shape = c.to.shape.uncertain()
+			}
+			c.at = i
+			changes = append(changes, *c)
+		}
+		unsure = unsure || changesSettings(st)
+	}
+	return changes, nil
+}
+
+// changeOf is what one statement does to the session's names, nil for nothing.
+func (s *session) changeOf(st *sqlmeta.Statement) (*change, error) {
+	if st.Prepare == nil || st.Outputs != nil { // EXPLAIN of it does nothing
+		return nil, nil
+	}
+	p := st.Prepare
+	switch p.Kind {
+	case sqlmeta.PreparePrepare:
+		return &change{of: &s.statements, name: p.Name, to: &bound{text: st.Text, sql: true}}, nil
+	case sqlmeta.PrepareDeallocate:
+		return &change{of: &s.statements, name: p.Name, all: p.Name == ""}, nil
+	case sqlmeta.PrepareClose:
+		return &change{of: &s.portals, name: p.Name, all: p.Name == ""}, nil
+	case sqlmeta.PrepareDeclare:
+		whole, problem := s.analyseWith(s.ctx, st.Text, s.resolve)
+		if problem != nil {
+			return nil, problem
+		}
+		inner, err := s.innerShape(whole)
+		return &change{of: &s.portals, name: p.Name, to: &bound{text: st.Text, sql: true, shape: inner}}, err
+	}
+	return nil, nil
+}
+
+// statementShape analyses what a prepared statement does now: its tables and the
+// search path may have changed since it was prepared.
+func (s *session) statementShape(ctx context.Context, b *bound) (*shape, error) {
+	if !b.sql {
+		sh, p := s.analyse(ctx, b.text)
+		if p != nil {
+			return nil, p
+		}
+		return sh, nil
+	}
+	// b.text is a PREPARE: what it prepares is what runs.
+	whole, p := s.analyseWith(ctx, b.text, s.resolve)
+	if p != nil {
+		return nil, p
+	}
+	return s.innerShape(whole)
+}
+
+// innerShape is what the only statement of a text prepares or declares.
+func (s *session) innerShape(whole *shape) (*shape, error) {
+	if len(whole.analysis.Statements) != 1 || whole.analysis.Statements[0].Prepare == nil || whole.analysis.Statements[0].Prepare.Inner == nil {
+		return nil, nil
+	}
+	inner := &sqlmeta.Analysis{Statements: []sqlmeta.Statement{*whole.analysis.Statements[0].Prepare.Inner}}
+	sh, err := shapeOf(s.cfg.Target.Name, inner, whole.class, whole.catalog, s.resolve)
+	if err != nil || !whole.opaque {
+		return sh, err
+	}
+	return sh.uncertain(), nil
+}

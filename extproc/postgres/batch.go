@@ -1,0 +1,167 @@
+package postgres
+
+import (
+	"context"
+	"time"
+)
+
+// batch is what the client's side is about to send to the server, with the
+// answers that it will owe for it.
+type batch struct {
+	out      []byte
+	answers  []answer
+	copyFrom int // where COPY data begins that is not recorded yet, -1 for nowhere
+}
+
+// fullBatch is how much is gathered before it is sent, in bytes.
+const fullBatch = 64 << 10
+
+// send adds bytes for the server to the batch.
+func (s *session) send(b []byte, answers ...answer) {
+	s.batch.out = append(s.batch.out, b...)
+	for i := range answers {
+		s.batch.answers = append(s.batch.answers, answers[i])
+		s.announce(answers[i].changes)
+	}
+}
+
+func (s *session) announce(changes []change) {
+	if len(changes) == 0 {
+		return
+	}
+	s.mu.Lock()
+	for i := range changes {
+		changes[i].announce()
+	}
+	s.mu.Unlock()
+}
+
+// flush sends what may be sent. The messages of a chain stay until their
+// operation is judged: the server would not answer them before a Sync either.
+func (s *session) flush() error {
+	n, answers := len(s.batch.out), len(s.batch.answers)
+	if s.chain.open {
+		n, answers = s.chain.from, s.chain.fromAnswer
+	}
+	if n == 0 {
+		return s.ended()
+	}
+	if err := s.recordCopy(n); err != nil {
+		return err
+	}
+	s.serverMu.Lock()
+	defer s.serverMu.Unlock()
+	forward, err := s.owe(s.batch.answers[:answers])
+	if err != nil {
+		return err
+	}
+	if forward {
+		if _, err := s.serverConn.Write(s.batch.out[:n]); err != nil {
+			return errServerGone
+		}
+	}
+	s.batch.out = s.batch.out[:copy(s.batch.out, s.batch.out[n:])]
+	rest := copy(s.batch.answers, s.batch.answers[answers:])
+	clear(s.batch.answers[rest:])
+	s.batch.answers = s.batch.answers[:rest]
+	if s.chain.open {
+		s.chain.from, s.chain.fromAnswer = 0, 0
+	}
+	if cap(s.batch.out) > fullBatch && len(s.batch.out) == 0 {
+		s.batch.out = nil // an idle session holds no large buffer
+	}
+	return nil
+}
+
+// owe puts answers into the queue just before their messages are sent.
+func (s *session) owe(answers []answer) (forward bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending != nil || s.closed.Load() {
+		for i := range answers {
+			s.drop(&answers[i])
+		}
+		return false, errEnded
+	}
+	if s.queue.n+len(answers) > maxOwed {
+		return false, fatal(codeLimitExceeded, "more than %d messages wait for an answer", maxOwed)
+	}
+	forward = true
+	for i := range answers {
+		a := &answers[i]
+		if s.queue.skipping {
+			if a.want != wantSync {
+				s.drop(a)
+				continue
+			}
+			s.queue.skipping = false
+		}
+		if a.op != nil && a.op.started.IsZero() {
+			a.op.started = time.Now()
+		}
+		s.queue.push(*a)
+	}
+	return forward, nil
+}
+
+// maxOwed bounds the messages of one session that wait for an answer.
+const maxOwed = 1 << 20
+
+// drop notes that an answer will not come. The session's lock must be held.
+func (s *session) drop(a *answer) {
+	for i := range a.changes {
+		a.changes[i].resolve(false)
+	}
+	if a.probe != nil {
+		a.probe.failed, a.probe.done = true, true
+	}
+	if a.op != nil {
+		s.out.dropped = append(s.out.dropped, a.op)
+	}
+}
+
+func (s *session) ended() error {
+	if s.closed.Load() {
+		return errEnded
+	}
+	return nil
+}
+
+// await sends what is gathered and waits until cond holds. cond is called with
+// the session's lock.
+func (s *session) await(ctx context.Context, cond func() bool) error {
+	s.mu.Lock()
+	holds := cond()
+	s.mu.Unlock()
+	if holds && len(s.batch.answers) == 0 {
+		return nil
+	}
+	if s.segmentOpen && !s.chain.open {
+		s.send(appendMessage(nil, msgFlush)) // or the server keeps its answers until the Sync
+	}
+	if err := s.flush(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !cond() {
+		if s.closed.Load() || ctx.Err() != nil {
+			return errEnded
+		}
+		s.changed.Wait()
+	}
+	return nil
+}
+
+// lookup finds what a name of the session stands for, nil for nothing.
+func (s *session) lookup(n *names, name string) (*bound, error) {
+	var b *bound
+	err := error(nil)
+	s.mu.Lock()
+	b, settled := n.find(name)
+	s.mu.Unlock()
+	if !settled {
+		err = s.await(s.ctx, func() bool { b, settled = n.find(name); return settled })
+	}
+	return b, err
+}

@@ -1,0 +1,98 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-gateway/weir/extproc"
+)
+
+// cancelTimeout bounds a cancel request of the gateway's own.
+const cancelTimeout = 5 * time.Second
+
+// liveSessions finds a session by the key that its client was given.
+type liveSessions struct {
+	mu    sync.Mutex
+	byKey map[string]*session
+}
+
+func keyOf(pid uint32, secret []byte) string {
+	return string(append(binary.BigEndian.AppendUint32(nil, pid), secret...))
+}
+
+func (l *liveSessions) add(key string, s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.byKey == nil {
+		l.byKey = map[string]*session{}
+	}
+	l.byKey[key] = s
+}
+
+func (l *liveSessions) remove(key string, s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.byKey[key] == s {
+		delete(l.byKey, key)
+	}
+}
+
+func (l *liveSessions) find(key string) *session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.byKey[key]
+}
+
+// cancel serves a connection that only carries a CancelRequest (PostgreSQL,
+// "Canceling requests in progress"). As in the server there is no answer, and a
+// key that fits no session is passed over in silence.
+func (h *Handler) cancel(ctx context.Context, t *extproc.Tunnel, r *pgproto3.CancelRequest, offered bool, down error) {
+	s := h.live.find(keyOf(r.ProcessID, r.SecretKey))
+	if s == nil || s.cancelHold() || down != nil {
+		return
+	}
+	if err := h.sendCancel(ctx, t.Server, r, offered); err != nil {
+		h.deps.Log.WarnContext(ctx, "a cancel request was not delivered", "target", h.cfg.Target.Name, "err", err)
+	}
+}
+
+// sendCancel sends a cancel request over a fresh connection on which TLS has
+// been asked for, and waits until the server has taken it.
+func (h *Handler) sendCancel(ctx context.Context, conn net.Conn, r *pgproto3.CancelRequest, offered bool) error {
+	secure, err := secureServer(ctx, conn, &h.cfg.Upstream, offered)
+	if err != nil {
+		return err
+	}
+	if _, err := secure.Write(encode(nil, r)); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, secure)
+	if gone(err) {
+		return nil
+	}
+	return err
+}
+
+// cancelStatement asks the server to cancel what the session runs, over a
+// connection of the gateway's own.
+func (h *Handler) cancelStatement(ctx context.Context, key *pgproto3.BackendKeyData) error {
+	ctx, stop := context.WithTimeout(ctx, cancelTimeout)
+	defer stop()
+	conn, err := h.deps.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(cancelTimeout))
+	offered, err := requestTLS(conn)
+	if err != nil {
+		return err
+	}
+	return h.sendCancel(ctx, conn, &pgproto3.CancelRequest{ProcessID: key.ProcessID, SecretKey: key.SecretKey}, offered)
+}

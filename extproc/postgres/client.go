@@ -1,0 +1,106 @@
+package postgres
+
+import (
+	"errors"
+	"slices"
+)
+
+// fromClient is the client's side of the session: it reads message by message
+// until the session ends. The error says why.
+func (s *session) fromClient() error {
+	for {
+		kind, size, err := s.client.next()
+		if err != nil {
+			if errors.Is(err, errFrame) {
+				return fatal(codeProtocolViolation, "invalid message length")
+			}
+			return err
+		}
+		s.touch()
+		s.bytesIn.Add(int64(size))
+		s.metrics.bytesIn.Add(float64(size))
+		if err := s.message(kind, size); err != nil {
+			return err
+		}
+		if len(s.batch.out) > fullBatch {
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// clientMessages are those that a client may send once it has signed in.
+const clientMessages = "QPBDECSHFdcfX"
+
+// message handles one message, which has not been taken from the reader yet.
+func (s *session) message(kind byte, size int) error {
+	switch {
+	case !slices.Contains([]byte(clientMessages), kind):
+		return fatal(codeProtocolViolation, "invalid frontend message type %d", kind)
+	case kind == msgCopyData, kind == msgCopyDone, kind == msgCopyFail:
+		return s.copyMessage(kind, size)
+	case kind == msgTerminate:
+		return s.terminate()
+	}
+	if ready, err := s.outsideCopy(kind, size); !ready || err != nil {
+		return err
+	}
+	if kind != msgSync && s.skips() {
+		return s.client.discard(size)
+	}
+	if size > s.cfg.MaxMessage {
+		return s.oversized(kind, size)
+	}
+	frame, err := s.client.take(size)
+	if err != nil {
+		return err
+	}
+	if kind == msgQuery {
+		return malformed(s.query(frame))
+	}
+	return malformed(s.extended(kind, frame))
+}
+
+// malformed makes the end of the session of a message that cannot be read.
+func malformed(err error) error {
+	if errors.Is(err, errMalformed) {
+		return fatal(codeProtocolViolation, "invalid message format")
+	}
+	return err
+}
+
+// skips says that the client's messages are dropped up to its next Sync, because
+// the server or the gateway has refused one.
+func (s *session) skips() bool {
+	if s.refusing {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue.skipping && len(s.batch.answers) == 0
+}
+
+// oversized refuses a message that is too large to be held.
+func (s *session) oversized(kind byte, size int) error {
+	if err := s.client.discard(size); err != nil {
+		return err
+	}
+	p := failed(codeLimitExceeded, "the message has %d bytes, and at most %d are taken", size, s.cfg.MaxMessage).
+		withHint("Send large values with COPY.")
+	if kind == msgQuery || kind == msgFunctionCall {
+		return s.refuseQuery(p)
+	}
+	return s.refuseExtended(p)
+}
+
+// terminate passes the client's leave on.
+func (s *session) terminate() error {
+	s.cutChain()
+	s.send(appendMessage(nil, msgTerminate))
+	s.terminating.Store(true)
+	if err := s.flush(); err != nil {
+		return err
+	}
+	return errTerminate
+}

@@ -1,0 +1,101 @@
+package postgres
+
+import "github.com/weir-gateway/weir/internal/gate"
+
+// COPY changes what messages mean: while the server reads COPY data it takes no
+// other message, and ignores Sync. So as long as a COPY may be under way, nothing
+// else is sent to it (PostgreSQL, "COPY operations").
+
+// copyOwed says whether a COPY that was forwarded has not been answered, and
+// whether the server reads its data.
+func (s *session) copyOwed() (owed, reading bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue.copies > 0, s.queue.copyIn
+}
+
+// awaitCopy waits until it is clear whether the server reads COPY data.
+func (s *session) awaitCopy() (reading bool, err error) {
+	err = s.await(s.ctx, func() bool { return s.queue.copyIn || s.queue.copies == 0 })
+	_, reading = s.copyOwed()
+	return reading, err
+}
+
+// copyMessage handles CopyData, CopyDone and CopyFail.
+func (s *session) copyMessage(kind byte, size int) error {
+	reading := false
+	if s.copying != nil {
+		var err error
+		if reading, err = s.awaitCopy(); err != nil {
+			return err
+		}
+	}
+	if !reading {
+		return s.client.discard(size) // as the server does, when a COPY has failed
+	}
+	if kind != msgCopyData {
+		if size > maxToken {
+			return fatal(codeProtocolViolation, "invalid message length")
+		}
+		s.mu.Lock()
+		s.queue.copyIn = false
+		s.mu.Unlock()
+	}
+	for size > 0 {
+		b, err := s.client.chunk(size)
+		if err != nil {
+			return err
+		}
+		size -= len(b)
+		if s.batch.copyFrom < 0 {
+			s.batch.copyFrom = len(s.batch.out)
+		}
+		s.batch.out = append(s.batch.out, b...)
+		if len(s.batch.out) > fullBatch {
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// outsideCopy says whether a message that is not COPY data can be handled now.
+func (s *session) outsideCopy(kind byte, size int) (bool, error) {
+	if s.copying == nil {
+		return true, nil
+	}
+	owed, reading := s.copyOwed()
+	ignored := kind == msgSync || kind == msgFlush
+	if owed && !reading && !ignored {
+		var err error
+		if reading, err = s.awaitCopy(); err != nil {
+			return false, err
+		}
+		owed = reading
+	}
+	switch {
+	case reading && ignored:
+		return false, s.client.discard(size)
+	case reading:
+		return false, fatal(codeProtocolViolation, "unexpected message type 0x%02X during COPY from stdin", kind)
+	case !owed:
+		s.copying = nil
+	}
+	return true, nil
+}
+
+// recordCopy records COPY data of the client before it is forwarded.
+func (s *session) recordCopy(n int) error {
+	from := s.batch.copyFrom
+	s.batch.copyFrom = -1
+	if from < 0 || from >= n || s.copying == nil || s.copying.metadata {
+		return nil
+	}
+	if err := s.deps.Gate.Payload(s.ctx, s.gate, s.copying.id, gate.RequestStream, s.batch.out[from:n]); err != nil {
+		p := s.unjudged(s.ctx, err)
+		p.severity = "FATAL"
+		return p
+	}
+	return nil
+}

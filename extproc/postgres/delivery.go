@@ -1,0 +1,295 @@
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"time"
+
+	"github.com/weir-gateway/weir/internal/gate"
+)
+
+// deliveries is what the server's side has ready for the client. Messages that
+// pass unchanged stay where they were read (run) as long as nothing else comes
+// between them; then all is gathered in out.
+type deliveries struct {
+	run       []byte
+	out       []byte
+	parts     []part
+	originals []byte // what masks replaced, as DataRows, in order of parts
+	replaced  []part
+	completed []*operation
+
+	digest    hash.Hash // of the rows of the operation that is being delivered
+	hashed    int       // parts that are in the digest
+	hashedTo  int       // bytes that are
+	lastWords bool      // the server has sent a FATAL error
+
+	rowsOf *operation // whose rows come, until another message does
+	masked *operation // the last one of this transaction that used what is masked
+
+	dropped []*operation // never answered; guarded by the session's lock
+}
+
+// part says whose the bytes up to end are.
+type part struct {
+	op  *operation
+	end int
+	row bool // they count for the digest
+}
+
+func (d *deliveries) size() int { return len(d.run) + len(d.out) }
+
+// pass delivers a message as it was read.
+func (d *deliveries) pass(frame []byte, op *operation, row bool) {
+	switch {
+	case len(d.out) > 0:
+		d.out = append(d.out, frame...)
+	case len(d.run) == 0:
+		d.run = frame
+	case len(d.run) < cap(d.run) && &d.run[:len(d.run)+1][len(d.run)] == &frame[0]:
+		d.run = d.run[:len(d.run)+len(frame)]
+	default:
+		d.gather()
+		d.out = append(d.out, frame...)
+	}
+	d.mark(op, row)
+}
+
+// gather moves what passes unchanged to where other things can follow it.
+func (d *deliveries) gather() {
+	if len(d.run) > 0 {
+		d.out = append(d.out, d.run...)
+		d.run = nil
+	}
+}
+
+// mark notes whose the bytes are that were just added.
+func (d *deliveries) mark(op *operation, row bool) {
+	end := d.size()
+	if n := len(d.parts); n > 0 && d.parts[n-1].op == op && d.parts[n-1].row == row {
+		d.parts[n-1].end = end
+		return
+	}
+	d.parts = append(d.parts, part{op, end, row})
+}
+
+func (d *deliveries) data() []byte {
+	if len(d.out) > 0 {
+		return d.out
+	}
+	return d.run
+}
+
+// hashRows brings the digest up to date.
+func (d *deliveries) hashRows() {
+	data := d.data()
+	for d.hashed < len(d.parts) {
+		p := d.parts[d.hashed]
+		if p.row && p.end > d.hashedTo {
+			d.write(data[d.hashedTo:p.end])
+		}
+		d.hashedTo = p.end
+		d.hashed++
+	}
+	if d.hashed > 0 {
+		d.hashed-- // the last part may grow
+	}
+}
+
+func (d *deliveries) write(b []byte) {
+	if d.digest == nil {
+		d.digest = sha256.New()
+	}
+	_, _ = d.digest.Write(b) // a hash never fails
+}
+
+// sum ends the digest of an operation.
+func (d *deliveries) sum() string {
+	d.hashRows()
+	if d.digest == nil {
+		return ""
+	}
+	var sum [sha256.Size]byte
+	d.digest.Sum(sum[:0])
+	d.digest.Reset()
+	return hex.EncodeToString(sum[:])
+}
+
+// put delivers a message of the gateway's own, or one that it changed.
+func (s *session) put(op *operation, build func(dst []byte) []byte) {
+	s.out.gather()
+	s.out.out = build(s.out.out)
+	s.out.mark(op, false)
+}
+
+// deliver records what is ready and sends it to the client. Nothing is delivered
+// that could not be recorded.
+func (s *session) deliver() error {
+	d := &s.out
+	d.hashRows()
+	if err := s.recordDelivery(); err != nil {
+		return err
+	}
+	s.completeAll()
+	var err error
+	if data := d.data(); len(data) > 0 {
+		err = s.toClient(data)
+		s.metrics.bytesOut.Add(float64(len(data)))
+	}
+	d.reset()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.dirty = false
+	quiet := s.quiet()
+	end := s.ending
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	if !quiet {
+		return nil
+	}
+	if end != nil {
+		s.sayLast(end)
+		return errEnded
+	}
+	s.rest()
+	return nil
+}
+
+// rest gives back the buffers of a session that waits for its client.
+func (s *session) rest() {
+	if cap(s.out.out) > smallBuffer {
+		s.out.out = nil
+	}
+	if cap(s.out.originals) > smallBuffer {
+		s.out.originals = nil
+	}
+	s.server.shrink()
+}
+
+func (d *deliveries) reset() {
+	d.run, d.out, d.originals = nil, d.out[:0], d.originals[:0]
+	clear(d.parts)
+	clear(d.replaced)
+	d.parts, d.replaced = d.parts[:0], d.replaced[:0]
+	d.hashed, d.hashedTo = 0, 0
+}
+
+// recordDelivery hands what is ready to the recorder: what the client gets, and
+// what masks replaced in it.
+func (s *session) recordDelivery() error {
+	if err := s.recordParts(gate.ResponseStream, s.out.parts, s.out.data()); err != nil {
+		return err
+	}
+	return s.recordParts(gate.OriginalStream, s.out.replaced, s.out.originals)
+}
+
+func (s *session) recordParts(stream gate.Stream, parts []part, data []byte) error {
+	from := 0
+	for i, p := range parts {
+		if i+1 < len(parts) && parts[i+1].op == p.op {
+			continue
+		}
+		if p.op != nil && !p.op.metadata && p.end > from {
+			if err := s.deps.Gate.Payload(s.ctx, s.gate, p.op.id, stream, data[from:p.end]); err != nil {
+				return s.unrecorded(err)
+			}
+		}
+		from = p.end
+	}
+	return nil
+}
+
+// unrecorded ends the session because evidence cannot be kept.
+func (s *session) unrecorded(err error) error {
+	s.deps.Log.Error("evidence could not be recorded", "session", s.gate.ID, "err", err)
+	return fatal(codeSystemError, "the session ends because the gateway cannot record it")
+}
+
+// completeAll records how operations ended.
+func (s *session) completeAll() {
+	s.mu.Lock()
+	dropped := s.out.dropped
+	s.out.dropped = nil
+	s.mu.Unlock()
+	for _, op := range dropped {
+		if !op.done {
+			op.fail("aborted", "", "the server did not get to it")
+			s.conclude(op)
+		}
+	}
+	for _, op := range s.out.completed {
+		s.complete(op)
+	}
+	clear(s.out.completed)
+	s.out.completed = s.out.completed[:0]
+}
+
+// complete hands an outcome to the recorder.
+func (s *session) complete(op *operation) {
+	ctx := s.ctx
+	if ctx.Err() != nil { // what has happened is recorded all the same
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.Background(), linger)
+		defer cancel()
+	}
+	if err := s.deps.Gate.Complete(ctx, s.gate, op.id, op.outcome); err != nil {
+		s.deps.Log.Error("an outcome could not be recorded", "session", s.gate.ID, "operation", op.id, "err", err)
+	}
+}
+
+// conclude fixes the outcome of an operation, once.
+func (s *session) conclude(op *operation) {
+	if op == nil || op.done {
+		return
+	}
+	op.done = true
+	if op.timer != nil {
+		op.timer.Stop()
+	}
+	op.endPlan()
+	o := &op.outcome
+	if o.Status == "" {
+		o.Status = "ok"
+	}
+	o.Rows, o.Bytes = op.rows, op.bytes
+	if !op.started.IsZero() {
+		o.Millis = float64(time.Since(op.started).Microseconds()) / 1000
+	}
+	if op.bytes > 0 {
+		o.Digest = s.out.sum()
+	}
+	s.metrics.rows.Add(float64(op.rows))
+	if op.withhold {
+		s.out.masked = op
+	}
+	for class, n := range o.Masked {
+		s.metrics.masked.WithLabelValues(class).Add(float64(n))
+	}
+	s.out.completed = append(s.out.completed, op)
+}
+
+// abandon records the operations that the end of the session has cut off.
+func (s *session) abandon() {
+	s.mu.Lock()
+	for s.queue.n > 0 {
+		a := s.queue.pop()
+		s.drop(&a)
+	}
+	for i := range s.batch.answers {
+		s.drop(&s.batch.answers[i])
+	}
+	cut := s.out.dropped
+	s.out.dropped = nil
+	s.mu.Unlock()
+	for _, op := range cut {
+		if !op.done {
+			op.fail("aborted", "", "the session ended")
+			s.conclude(op)
+		}
+	}
+	s.completeAll()
+}

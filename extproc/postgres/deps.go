@@ -1,0 +1,77 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weir-gateway/weir/internal/gate"
+	"github.com/weir-gateway/weir/internal/mask"
+	"github.com/weir-gateway/weir/internal/sqlmeta"
+)
+
+// Identity turns a token into a principal. An error with a method
+// Public() string says so to the client.
+type Identity interface {
+	Authenticate(ctx context.Context, token string) (gate.Principal, error)
+}
+
+// Secrets resolves the reference of a credential.
+type Secrets interface {
+	Resolve(ctx context.Context, ref string) (string, error)
+}
+
+// Analyzer says what a text reads, writes and calls. Results are shared.
+type Analyzer interface {
+	Analyze(ctx context.Context, text string, c sqlmeta.Catalog, searchPath []string) (*sqlmeta.Analysis, error)
+}
+
+// Catalog keeps what one database holds.
+type Catalog interface {
+	Snapshot(ctx context.Context) (sqlmeta.Catalog, error)
+	// Refresh reads the catalog again and returns when Snapshot gives the new one.
+	Refresh(ctx context.Context) error
+}
+
+// Classification says which columns hold what. An implementation is an immutable
+// snapshot and comparable (a pointer).
+type Classification interface {
+	Column(target, schema, table, column string) []string
+	Classified(target string) bool
+}
+
+// Masker makes masks for columns.
+type Masker interface {
+	Cell(spec mask.Spec, typeOID uint32, binary bool) (mask.Cell, error)
+}
+
+// Deps are what a Handler works with. All but Dial and Metrics are required.
+type Deps struct {
+	Identity Identity
+	Secrets  Secrets
+	Gate     *gate.Gate
+	Analyzer Analyzer
+	// Catalog finds the catalog of a database of this target.
+	Catalog func(database string) (Catalog, error)
+	// Classification gives the one in force.
+	Classification func() Classification
+	Masker         Masker
+	// Dial opens another connection to the server, to cancel a statement that
+	// has reached a limit. Without it such a statement runs to its end, and what
+	// it returns is swallowed.
+	Dial func(ctx context.Context) (net.Conn, error)
+	Log  *slog.Logger
+	// Metrics registers what this target counts, and labels it with the target.
+	Metrics prometheus.Registerer
+}
+
+func (d *Deps) check() error {
+	if d.Identity == nil || d.Secrets == nil || d.Gate == nil || d.Analyzer == nil || d.Catalog == nil ||
+		d.Classification == nil || d.Masker == nil || d.Log == nil {
+		return errors.New("postgres: every dependency but Dial and Metrics is required")
+	}
+	return nil
+}

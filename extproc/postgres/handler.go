@@ -1,0 +1,264 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-gateway/weir/extproc"
+	"github.com/weir-gateway/weir/internal/gate"
+	"github.com/weir-gateway/weir/internal/sqlmeta"
+)
+
+// shapesKept bounds how many analysed texts are kept in the words of the gate.
+const shapesKept = 4096
+
+// Handler serves the sessions of one target.
+type Handler struct {
+	cfg     Config
+	deps    Deps
+	metrics *metrics
+	keys    scramKeys
+	live    liveSessions
+	count   atomic.Int64 // tunnels that are open
+	shapes  *lru.Cache[*sqlmeta.Analysis, *shape]
+}
+
+var _ extproc.TunnelHandler = (*Handler)(nil)
+
+// New makes a Handler.
+func New(cfg Config, deps Deps) (*Handler, error) {
+	if err := deps.check(); err != nil {
+		return nil, err
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(deps.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	shapes, err := lru.New[*sqlmeta.Analysis, *shape](shapesKept)
+	if err != nil {
+		return nil, err
+	}
+	return &Handler{cfg: cfg, deps: deps, metrics: m, shapes: shapes}, nil
+}
+
+// Sessions is how many connections are open at this moment.
+func (h *Handler) Sessions() int { return int(h.count.Load()) }
+
+// ServeTunnel serves one connection of a client, from its first byte to its end.
+func (h *Handler) ServeTunnel(ctx context.Context, t *extproc.Tunnel) {
+	h.count.Add(1)
+	defer h.count.Add(-1)
+	ready := time.Now().Add(h.cfg.Startup)
+	setDeadline(t, ready)
+	// A gateway that stops does not wait for those who have not signed in yet.
+	stop := context.AfterFunc(ctx, func() { setDeadline(t, time.Unix(1, 0)) })
+	s := h.open(ctx, t)
+	if s == nil {
+		stop()
+		return
+	}
+	if !stop() {
+		s.shut()
+		s.finish(ctx, "the gateway stopped")
+		return
+	}
+	setDeadline(t, time.Time{})
+	s.run(ctx)
+}
+
+func setDeadline(t *extproc.Tunnel, at time.Time) {
+	_ = t.Client.SetDeadline(at)
+	_ = t.Server.SetDeadline(at)
+}
+
+// open takes a connection through start-up and both sign-ins. It returns nil
+// when there is no session; the client has been told then.
+func (h *Handler) open(ctx context.Context, t *extproc.Tunnel) *session {
+	reader := newFrameReader(t.Client)
+	if _, err := reader.peek(); err != nil {
+		return nil // nothing was ever said
+	}
+	// Envoy opens the way to the client when the server has said something.
+	offered, down := requestTLS(t.Server)
+	g, err := h.greet(ctx, t.Client, reader)
+	if err != nil {
+		h.refuseStart(ctx, g, t, err)
+		return nil
+	}
+	if g.cancel != nil {
+		h.cancel(ctx, t, g.cancel, offered, down)
+		return nil
+	}
+	s, err := h.signIn(ctx, t, g, offered, down)
+	if err != nil {
+		h.turnAway(ctx, g, t, err)
+		return nil
+	}
+	return s
+}
+
+// signIn makes a session of a client that has said what it wants.
+func (h *Handler) signIn(ctx context.Context, t *extproc.Tunnel, g *greeting, offered bool, down error) (*session, error) {
+	if err := g.sendNegotiation(); err != nil {
+		return nil, err
+	}
+	if limit := h.cfg.MaxSessions; limit > 0 && h.count.Load() > int64(limit) {
+		return nil, fatal(codeTooManyConnections, "target %s has as many sessions as the gateway allows (%d)", h.cfg.Target.Name, limit)
+	}
+	principal, err := h.signInClient(ctx, g, &t.Peer)
+	if err != nil {
+		return nil, err
+	}
+	database := g.params.database
+	if database == "" {
+		database = h.cfg.Upstream.Database
+	}
+	if database == "" {
+		database = g.params.user // as the server does
+	}
+	if !h.cfg.serves(database) {
+		return nil, fatal(codeInvalidCatalog, "database %q is not offered by target %s", database, h.cfg.Target.Name).
+			withHint("It offers: %s.", list(h.cfg.Databases))
+	}
+	s := h.newSession(t, g, principal, database)
+	decision, err := h.deps.Gate.Open(ctx, s.gate)
+	if err != nil {
+		h.deps.Log.ErrorContext(ctx, "a session could not be recorded", "target", h.cfg.Target.Name, "err", err)
+		return nil, fatal(codeSystemError, "the gateway could not record this session, so it is not opened")
+	}
+	if decision.Effect != gate.Allow {
+		p := denied(&decision)
+		p.severity = "FATAL"
+		return nil, &recorded{p}
+	}
+	if err := h.connect(ctx, s, t, g, database, offered, down); err != nil {
+		s.finish(ctx, "no connection to the target")
+		return nil, &recorded{err}
+	}
+	return s, nil
+}
+
+// connect signs in to the server and tells the client that it is in.
+func (h *Handler) connect(ctx context.Context, s *session, t *extproc.Tunnel, g *greeting, database string, offered bool, down error) error {
+	server, err := h.dialled(ctx, t.Server, g, database, offered, down)
+	if err != nil {
+		return err
+	}
+	if err := s.attach(server); err != nil {
+		return err
+	}
+	_, err = g.conn.Write(server.opening)
+	return err
+}
+
+// dialled brings the connection to the server to where queries can be sent.
+func (h *Handler) dialled(ctx context.Context, conn net.Conn, g *greeting, database string, offered bool, down error) (*signedIn, error) {
+	unreachable := fatal(codeConnectionFailure, "target %s cannot be reached", h.cfg.Target.Name)
+	if down != nil {
+		h.deps.Log.WarnContext(ctx, "the server did not answer", "target", h.cfg.Target.Name, "err", down)
+		return nil, unreachable
+	}
+	secure, err := secureServer(ctx, conn, &h.cfg.Upstream, offered)
+	if err == nil {
+		var server *signedIn
+		if server, err = h.signInServer(ctx, secure, g, database); err == nil {
+			return server, nil
+		}
+	}
+	var refused *refusedSignIn
+	if errors.As(err, &refused) {
+		err = h.signInError(ctx, refused.frame)
+	}
+	var p *problem
+	if errors.As(err, &p) {
+		return nil, p
+	}
+	h.deps.Log.ErrorContext(ctx, "no sign-in to the server", "target", h.cfg.Target.Name, "err", err)
+	if gone(err) {
+		return nil, unreachable
+	}
+	return nil, fatal(codeConnectionFailure, "the gateway could not sign in to target %s", h.cfg.Target.Name).
+		withHint("The gateway's operator can see the reason in its log.")
+}
+
+// recorded is a refusal that the gate has recorded already.
+type recorded struct{ error }
+
+func (r *recorded) Unwrap() error { return r.error }
+
+// refuseStart ends a connection whose first words made no sense.
+func (h *Handler) refuseStart(ctx context.Context, g *greeting, t *extproc.Tunnel, err error) {
+	var p *problem
+	if !errors.As(err, &p) && !gone(err) {
+		h.deps.Log.InfoContext(ctx, "a start-up failed", "target", h.cfg.Target.Name, "client", t.Peer.Address, "err", err)
+	}
+	h.turnAway(ctx, g, t, err)
+}
+
+// turnAway tells a client that it cannot come in, as far as the protocol allows
+// it, and records that.
+func (h *Handler) turnAway(ctx context.Context, g *greeting, t *extproc.Tunnel, err error) {
+	h.metrics.refusedSignIns.Inc()
+	if gone(err) {
+		return // psql leaves like this to ask its user for a password
+	}
+	var already *recorded
+	if !errors.As(err, &already) {
+		client := gate.Client{Address: t.Peer.Address, TLS: g.tlsVersion(&t.Peer)}
+		if g.params != nil {
+			client.Application = g.params.app
+		}
+		h.deps.Gate.RefuseSignIn(context.WithoutCancel(ctx), h.cfg.Target.Name, client, g.describe(err))
+	}
+	var p *problem
+	if !errors.As(err, &p) {
+		return
+	}
+	_ = g.conn.SetWriteDeadline(time.Now().Add(lastWords))
+	_, _ = g.conn.Write(p.append(nil))
+	if g.tls != "" {
+		_ = g.conn.Close() // says in TLS too that this was all
+	}
+}
+
+// sendNegotiation says what of the client's wishes is not spoken here
+// (NegotiateProtocolVersion).
+func (g *greeting) sendNegotiation() error {
+	if !g.negotiate {
+		return nil
+	}
+	_, err := g.conn.Write(encode(nil, &pgproto3.NegotiateProtocolVersion{
+		NewestMinorProtocol: protocolMajor<<16 | g.minor, UnrecognizedOptions: g.unrecognized,
+	}))
+	return err
+}
+
+// tlsVersion is the TLS that the client speaks, with the gateway or with Envoy.
+func (g *greeting) tlsVersion(peer *extproc.Peer) string {
+	if g.tls != "" {
+		return g.tls
+	}
+	return peer.TLS
+}
+
+func list(names []string) string {
+	out := ""
+	for i, n := range names {
+		if i > 0 {
+			out += ", "
+		}
+		out += n
+	}
+	return out
+}

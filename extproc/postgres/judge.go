@@ -1,0 +1,161 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/weir-gateway/weir/internal/gate"
+	"github.com/weir-gateway/weir/internal/sqlmeta"
+)
+
+// judge takes a statement through the gate. It returns the operation when it may
+// be forwarded, and what the client is told when not.
+func (s *session) judge(sh *shape, text string, params []any) (*operation, *problem) {
+	op := s.operation(sh, text, params)
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	watch := &clientWatch{s: s}
+	started := time.Now()
+	decision, err := s.deps.Gate.Check(ctx, s.gate, op, func(a *gate.Approval) {
+		s.announceHold(a, cancel)
+		watch.start(cancel)
+	})
+	if watch.stop() {
+		s.mu.Lock()
+		s.hold = nil
+		s.mu.Unlock()
+	}
+	s.metrics.judging.Observe(time.Since(started).Seconds())
+	if err != nil {
+		return nil, s.unjudged(ctx, err)
+	}
+	s.metrics.operations.WithLabelValues(decision.Effect.String()).Inc()
+	if decision.Effect != gate.Allow {
+		return nil, denied(&decision)
+	}
+	return s.allowed(op.ID, sh, decision)
+}
+
+// judgePrepared judges a statement that the server is to parse and not to run
+// yet. What policy holds waits when it runs.
+func (s *session) judgePrepared(sh *shape, text string) (*operation, *problem) {
+	op := s.operation(sh, text, nil)
+	decision, err := s.deps.Gate.Prepare(s.ctx, s.gate, op)
+	if err != nil {
+		return nil, s.unjudged(s.ctx, err)
+	}
+	s.metrics.operations.WithLabelValues(decision.Effect.String()).Inc()
+	if decision.Effect == gate.Deny {
+		return nil, denied(&decision)
+	}
+	return s.allowed(op.ID, sh, decision)
+}
+
+func (s *session) operation(sh *shape, text string, params []any) *gate.Operation {
+	sql := sh.sql
+	sql.Parameters = params
+	if params == nil {
+		sql.Parameters = []any{}
+	}
+	s.mu.Lock()
+	sql.InTransaction = s.txStatus != txIdle
+	s.mu.Unlock()
+	return &gate.Operation{
+		ID: gate.NewID(), Protocol: "postgres", Action: sh.action, Text: text,
+		Fingerprint: sh.fingerprint, Risks: sh.risks, SQL: &sql,
+	}
+}
+
+// allowed makes the operation that is forwarded, unless the session itself
+// cannot keep what policy asks for.
+func (s *session) allowed(id string, sh *shape, d gate.Decision) (*operation, *problem) {
+	op := &operation{id: id, shape: sh, decision: d, metadata: d.Record == gate.RecordMetadata}
+	op.masks = activeMasks(d.Mask, sh.class, s.cfg.Target.Name)
+	if len(op.masks) == 0 {
+		return op, nil
+	}
+	op.withhold = sh.opaque || sh.unknown || touches(op.masks, sh)
+	if p := op.unmaskable(); p != nil {
+		op.fail("refused", p.code, p.message)
+		s.complete(op)
+		return nil, p
+	}
+	return op, nil
+}
+
+// unmaskable says why what an operation delivers could not be masked.
+func (o *operation) unmaskable() *problem {
+	sh := o.shape
+	returnsRows := slices.ContainsFunc(sh.sql.Statements, func(st gate.Statement) bool {
+		return slices.Contains(rowActions, st.Action)
+	})
+	copiesOut := sh.copies && slices.Contains(sh.risks, sqlmeta.RiskCopyOut)
+	switch {
+	case copiesOut && (sh.opaque || sh.unknown || touches(o.masks, sh)):
+		return failed(codeInsufficient, "refused by policy: COPY would deliver columns that are masked (copy_masked)").
+			withHint("Use SELECT: its rows are masked. Or copy only columns that are not masked.").of(&o.decision)
+	case sh.opaque && returnsRows:
+		return failed(codeInsufficient, "refused by policy: the source of a result column could not be traced, and columns of this target are masked (opaque)").
+			withHint("Select columns of tables by name, without dynamic SQL or functions that the gateway does not know.").of(&o.decision)
+	}
+	return nil
+}
+
+// rowActions are those whose statements return rows by their nature.
+var rowActions = []string{sqlmeta.ActionSelect, sqlmeta.PrepareExecute, sqlmeta.PrepareFetch}
+
+func (p *problem) of(d *gate.Decision) *problem {
+	p.detail = "decision " + d.ID
+	return p
+}
+
+// unjudged is what the client is told when there is no verdict.
+func (s *session) unjudged(ctx context.Context, err error) *problem {
+	switch {
+	case errors.Is(err, gate.ErrRecord) && ctx.Err() == nil:
+		s.deps.Log.ErrorContext(ctx, "evidence could not be recorded", "session", s.gate.ID, "err", err)
+		return failed(codeSystemError, "the statement was not sent: the gateway could not record it").withHint("Try again later.")
+	case ctx.Err() != nil:
+		return failed(codeCanceled, "canceling statement due to user request")
+	}
+	s.deps.Log.ErrorContext(ctx, "a statement could not be judged", "session", s.gate.ID, "err", err)
+	return failed(codeSystemError, "the statement was not sent: it could not be judged")
+}
+
+// requested records the messages that carry an operation, before they are
+// forwarded.
+func (s *session) requested(op *operation, messages []byte) *problem {
+	if op.metadata {
+		return nil
+	}
+	if err := s.deps.Gate.Payload(s.ctx, s.gate, op.id, gate.RequestStream, messages); err != nil {
+		return s.unjudged(s.ctx, err)
+	}
+	return nil
+}
+
+// forwarded notes what a forwarded operation means for those that follow.
+func (s *session) forwarded(op *operation) {
+	sh := op.shape
+	if sh.settings || sh.ddl || s.settingsInTx {
+		s.noteSettings(sh)
+	}
+	if sh.copies {
+		s.copying = op
+	}
+	if op.withhold {
+		s.mu.Lock()
+		s.maskedInTx = true
+		s.mu.Unlock()
+	}
+	if given := unmasked(op.masks, sh); len(given) > 0 {
+		s.gate.Observe(given)
+	}
+	if t := op.decision.Limits.Timeout; t > 0 {
+		op.timer = time.AfterFunc(t, func() {
+			s.overtime(op, failed(codeCanceled, "the statement took longer than policy allows (%s)", t).of(&op.decision))
+		})
+	}
+}

@@ -1,0 +1,104 @@
+package postgres
+
+import (
+	"context"
+	"time"
+)
+
+// watch starts what ends a session from outside: the gateway's stop, the
+// token's expiry, idleness. release stops all of it.
+func (s *session) watch(ctx context.Context) (release func()) {
+	s.touch()
+	stop := context.AfterFunc(ctx, s.drain)
+	if expires := s.gate.Principal.Token.Expires; !expires.IsZero() {
+		s.expiry = time.AfterFunc(time.Until(expires.Add(s.cfg.TokenGrace)), func() {
+			s.end(&ending{"the token expired", fatal(codeInvalidAuth, "the session ends because its token has expired").withHint(tokenHint)}, false)
+		})
+	}
+	if s.cfg.Idle > 0 {
+		s.idle = time.AfterFunc(s.cfg.Idle, s.checkIdle)
+	}
+	return func() {
+		stop()
+		for _, t := range []*time.Timer{s.expiry, s.idle} {
+			if t != nil {
+				t.Stop()
+			}
+		}
+	}
+}
+
+func (s *session) touch() { s.active.Store(time.Now().UnixNano()) }
+
+// checkIdle ends a session that has been idle for long enough, or looks again
+// when it may have been.
+func (s *session) checkIdle() {
+	quiet := time.Since(time.Unix(0, s.active.Load()))
+	s.mu.Lock()
+	busy := !s.quiet() || s.hold != nil
+	s.mu.Unlock()
+	switch {
+	case s.closed.Load():
+	case !busy && quiet >= s.cfg.Idle:
+		s.end(&ending{"it was idle for too long", fatal(codeIdleTimeout, "the session ends because it was idle for %s", s.cfg.Idle)}, false)
+	case busy:
+		s.idle.Reset(s.cfg.Idle)
+	default:
+		s.idle.Reset(s.cfg.Idle - quiet)
+	}
+}
+
+// drain ends the session because the gateway stops: at once when it is quiet,
+// else when the running statement has ended, which it has Drain for.
+func (s *session) drain() {
+	stopping := fatal(codeAdminShutdown, "the session ends because the gateway stops").withHint("Connect again.")
+	s.end(&ending{"the gateway stopped", stopping}, false)
+	timer := time.NewTimer(s.cfg.Drain)
+	defer timer.Stop()
+	select {
+	case <-s.ctx.Done():
+	case <-timer.C:
+		s.end(&ending{"the gateway stopped", stopping}, true)
+	}
+}
+
+// quiet says that nothing is owed by the server or to the client. The session's
+// lock must be held.
+func (s *session) quiet() bool { return s.queue.n == 0 && !s.dirty }
+
+// end asks for the session's end. It ends as soon as it is quiet, at once when
+// that is demanded. Only the first reason counts.
+func (s *session) end(e *ending, now bool) {
+	s.mu.Lock()
+	if s.ending == nil {
+		s.ending = e
+	}
+	e = s.ending
+	ready := now || s.quiet()
+	if ready && s.hold != nil {
+		s.hold()
+	}
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	if ready {
+		s.sayLast(e)
+	}
+}
+
+// sayLast tells the client why its session ends, and ends it.
+func (s *session) sayLast(e *ending) {
+	s.last.Do(func() {
+		if s.closed.Load() {
+			return
+		}
+		s.because(e.reason)
+		// Whoever is writing to a client that does not read gives up by this.
+		_ = s.clientConn.SetWriteDeadline(time.Now().Add(lastWords))
+		s.clientMu.Lock()
+		if e.last != nil && !s.cut && !s.terminating.Load() {
+			_, _ = s.clientConn.Write(e.last.append(nil))
+		}
+		s.clientMu.Unlock()
+	})
+	s.shut()
+}

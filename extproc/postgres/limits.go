@@ -1,0 +1,36 @@
+package postgres
+
+// interrupt gives an operation an error of the gateway's own, which is delivered
+// in place of the rest of its result, and asks the server to stop.
+func (s *session) interrupt(op *operation, p *problem) {
+	if !op.problem.CompareAndSwap(nil, p) {
+		return
+	}
+	if s.deps.Dial == nil {
+		return // what still comes is swallowed
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return
+	}
+	op.cancelled.Store(true)
+	s.cancels.Add(1)
+	go func() {
+		defer s.cancels.Done()
+		if err := s.cancelStatement(s.ctx, &s.key); err != nil {
+			s.deps.Log.Warn("a statement could not be cancelled", "target", s.cfg.Target.Name, "session", s.gate.ID, "err", err)
+		}
+	}()
+}
+
+// overtime ends a statement that has run for too long. Without a way to cancel it
+// the session ends.
+func (s *session) overtime(op *operation, p *problem) {
+	s.interrupt(op, p)
+	if s.deps.Dial == nil {
+		end := *p
+		end.severity = "FATAL"
+		s.end(&ending{"a statement ran for too long", &end}, true)
+	}
+}

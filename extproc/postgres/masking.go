@@ -1,0 +1,183 @@
+package postgres
+
+import (
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-gateway/weir/internal/gate"
+	"github.com/weir-gateway/weir/internal/mask"
+	"github.com/weir-gateway/weir/internal/sqlmeta"
+)
+
+// plan is what happens to the rows of one result.
+type plan struct {
+	cells   []mask.Cell // by column; nil passes
+	classes []string    // that each column is counted under
+	counts  []int       // values replaced, by column
+	passes  bool        // no column is masked
+}
+
+// activeMasks are those of a decision that can concern this target at all. A
+// mask of a class concerns no target of which nothing is classified.
+func activeMasks(masks []gate.Mask, class Classification, target string) []gate.Mask {
+	if len(masks) == 0 {
+		return nil
+	}
+	classified := class.Classified(target)
+	var active []gate.Mask
+	for _, m := range masks {
+		if m.Column != "" || m.Class != "" && classified {
+			active = append(active, m)
+		}
+	}
+	return active
+}
+
+// hides says whether a mask is for a column.
+func hides(m *gate.Mask, column string, classes []string) bool {
+	if m.Column != "" {
+		return m.Column == column
+	}
+	return slices.Contains(classes, m.Class)
+}
+
+// touches says whether a statement uses what is masked, in any way.
+func touches(masks []gate.Mask, sh *shape) bool {
+	for i := range sh.sql.Columns {
+		c := &sh.sql.Columns[i]
+		for m := range masks {
+			if hides(&masks[m], c.Schema+"."+c.Table+"."+c.Name, c.Classes) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unmasked are the classes that a statement delivers and no mask hides.
+func unmasked(masks []gate.Mask, sh *shape) []string {
+	if len(masks) == 0 {
+		return sh.classes
+	}
+	var given []string
+	for _, class := range sh.classes {
+		if !slices.ContainsFunc(masks, func(m gate.Mask) bool { return m.Class == class }) {
+			given = append(given, class)
+		}
+	}
+	return given
+}
+
+// plan makes the plan for the rows that a description announces. The analysis
+// and the server must agree on every column, or nothing is delivered.
+func (s *session) plan(op *operation, frame []byte) {
+	if op == nil || len(op.masks) == 0 {
+		return
+	}
+	var d pgproto3.RowDescription
+	if err := d.Decode(frame[headerLen:]); err != nil {
+		s.interrupt(op, disagreement(op))
+		return
+	}
+	r, known := op.result()
+	if !known || r.opaque || len(r.outputs) != len(d.Fields) {
+		s.interrupt(op, disagreement(op))
+		return
+	}
+	p := &plan{passes: true}
+	for i := range d.Fields {
+		m, class, ok := s.maskOf(op, &d.Fields[i], &r.outputs[i])
+		if !ok {
+			s.interrupt(op, disagreement(op))
+			return
+		}
+		if m == nil {
+			continue
+		}
+		if p.passes {
+			p.passes = false
+			p.cells, p.classes, p.counts = make([]mask.Cell, len(d.Fields)), make([]string, len(d.Fields)), make([]int, len(d.Fields))
+		}
+		cell, err := s.deps.Masker.Cell(*m, d.Fields[i].DataTypeOID, d.Fields[i].Format == pgproto3.BinaryFormat)
+		if err != nil {
+			s.deps.Log.Error("a mask of the policy cannot work", "target", s.cfg.Target.Name, "class", class, "err", err)
+			s.interrupt(op, failed(codeInsufficient, "a mask that the policy asks for cannot be applied, so the rows are not delivered (mask_unusable)").of(&op.decision))
+			return
+		}
+		p.cells[i], p.classes[i] = cell, class
+	}
+	op.plan = p
+}
+
+func disagreement(op *operation) *problem {
+	return failed(codeInsufficient, "the rows are not delivered: the source of a column could not be confirmed, and columns of this target are masked (lineage)").
+		withHint("Select columns of tables by name.").of(&op.decision)
+}
+
+// maskOf finds the mask of one column, nil for none. It is not ok where the server
+// and the analysis do not agree where the column comes from.
+func (s *session) maskOf(op *operation, f *pgproto3.FieldDescription, o *sqlmeta.Output) (*mask.Spec, string, bool) {
+	if o.Opaque || f.TableOID != o.Relation || int16(f.TableAttributeNumber) != o.Column {
+		return nil, "", false
+	}
+	sources := o.Sources
+	if f.TableOID != 0 {
+		ref, ok := columnOf(op.shape.catalog, f.TableOID, int16(f.TableAttributeNumber))
+		if !ok {
+			return nil, "", false
+		}
+		if !slices.Contains(sources, ref) {
+			sources = append(slices.Clone(sources), ref)
+		}
+	}
+	var best gate.MaskSpec
+	label := ""
+	for _, ref := range sources {
+		classes := op.shape.class.Column(s.cfg.Target.Name, ref.Schema, ref.Table, ref.Column)
+		name := ref.Schema + "." + ref.Table + "." + ref.Column
+		for i := range op.masks {
+			m := &op.masks[i]
+			switch {
+			case !hides(m, name, classes):
+				continue
+			case label == "":
+				best = m.MaskSpec
+			default:
+				best = best.Stricter(m.MaskSpec)
+			}
+			if label = m.Class; label == "" {
+				label = name
+			}
+		}
+	}
+	switch {
+	case label == "":
+		return nil, "", true
+	case !o.Direct: // part of a value may show in what is derived from it
+		return &mask.Spec{With: mask.Redact}, label, true
+	}
+	return &mask.Spec{
+		With: best.With, KeepFirst: best.KeepFirst, KeepLast: best.KeepLast, Unit: best.Unit, Size: best.Size,
+	}, label, true
+}
+
+// columnOf names the column that the server described by number. System columns
+// (below 1) have no classes, but their relation must be known.
+func columnOf(c sqlmeta.Catalog, oid uint32, num int16) (sqlmeta.ColumnRef, bool) {
+	rel, ok := c.RelationByOID(oid)
+	if !ok {
+		return sqlmeta.ColumnRef{}, false
+	}
+	ref := sqlmeta.ColumnRef{Schema: rel.Schema, Table: rel.Name}
+	if num < 1 {
+		return ref, true
+	}
+	for i := range rel.Columns {
+		if rel.Columns[i].Num == num {
+			ref.Column = rel.Columns[i].Name
+			return ref, true
+		}
+	}
+	return ref, false
+}

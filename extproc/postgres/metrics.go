@@ -1,0 +1,69 @@
+package postgres
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are what one target counts.
+type metrics struct {
+	sessions       prometheus.Gauge
+	refusedSignIns prometheus.Counter
+	operations     *prometheus.CounterVec // by effect
+	rows           prometheus.Counter
+	masked         *prometheus.CounterVec // by class
+	bytesIn        prometheus.Counter
+	bytesOut       prometheus.Counter
+	judging        prometheus.Histogram
+}
+
+// newMetrics registers the metrics of a target, which the registerer labels. A
+// target that is set up again goes on counting in the metrics that it has.
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "weir", Subsystem: "postgres", Name: name, Help: help})
+	}
+	counters := func(name, help, by string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "weir", Subsystem: "postgres", Name: name, Help: help}, []string{by})
+	}
+	m := &metrics{
+		sessions: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "weir", Subsystem: "postgres", Name: "sessions", Help: "Sessions that are open.",
+		}),
+		refusedSignIns: counter("refused_sign_ins_total", "Connections that did not become a session."),
+		operations:     counters("operations_total", "Statements that were judged.", "effect"),
+		rows:           counter("rows_total", "Rows that were delivered."),
+		masked:         counters("masked_values_total", "Values that a mask replaced.", "class"),
+		bytesIn:        counter("received_bytes_total", "Bytes from clients."),
+		bytesOut:       counter("delivered_bytes_total", "Bytes to clients."),
+		judging: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "weir", Subsystem: "postgres", Name: "judging_seconds",
+			Help:    "Time from a statement's arrival to its verdict, evidence included.",
+			Buckets: []float64{.00005, .0001, .0002, .0005, .001, .002, .005, .01, .05, .25, 1, 10, 60, 600},
+		}),
+	}
+	return m, m.register(r)
+}
+
+func (m *metrics) register(r prometheus.Registerer) error {
+	if r == nil {
+		return nil
+	}
+	return errors.Join(
+		register(r, &m.sessions), register(r, &m.refusedSignIns), register(r, &m.operations), register(r, &m.rows),
+		register(r, &m.masked), register(r, &m.bytesIn), register(r, &m.bytesOut), register(r, &m.judging),
+	)
+}
+
+func register[C prometheus.Collector](r prometheus.Registerer, c *C) error {
+	err := r.Register(*c)
+	var already prometheus.AlreadyRegisteredError
+	if errors.As(err, &already) {
+		if have, ok := already.ExistingCollector.(C); ok {
+			*c = have
+			return nil
+		}
+	}
+	return err
+}

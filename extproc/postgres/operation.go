@@ -1,0 +1,67 @@
+package postgres
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-gateway/weir/internal/gate"
+)
+
+// operation is one judged statement, or the statements of one simple query, on
+// its way to the server and back.
+type operation struct {
+	id       string
+	shape    *shape
+	decision gate.Decision
+	masks    []gate.Mask // that may concern this target; none means that rows pass untouched
+	withhold bool        // the text of an error may hold what is masked
+	metadata bool        // nothing but facts is recorded
+	started  time.Time
+
+	// The rest belongs to the server's side.
+	statement int   // of a simple query: which one the server is at
+	plan      *plan // for the rows that come now
+	rows      int64
+	bytes     int64
+	copyOut   bool // the server sends COPY data
+	timer     *time.Timer
+	outcome   gate.Outcome
+	done      bool
+
+	// problem is the gateway's own error, delivered in place of the result.
+	problem atomic.Pointer[problem]
+	// cancelled says that the server has been asked to stop.
+	cancelled atomic.Bool
+}
+
+// result is what the analysis says of the statement whose rows come now.
+func (o *operation) result() (result, bool) {
+	if o.statement >= len(o.shape.results) {
+		return result{}, false
+	}
+	return o.shape.results[o.statement], true
+}
+
+func (o *operation) fail(status, code, text string) {
+	if o.outcome.Status == "" {
+		o.outcome.Status, o.outcome.Code, o.outcome.Error = status, code, text
+	}
+}
+
+// endPlan counts what the plan has masked, and forgets it.
+func (o *operation) endPlan() {
+	p := o.plan
+	o.plan = nil
+	if p == nil {
+		return
+	}
+	for i, n := range p.counts {
+		if n == 0 {
+			continue
+		}
+		if o.outcome.Masked == nil {
+			o.outcome.Masked = map[string]int{}
+		}
+		o.outcome.Masked[p.classes[i]] += n
+	}
+}

@@ -1,0 +1,109 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/weir-gateway/weir/internal/sqlmeta"
+)
+
+// probeName is the name under which the gateway asks the server something. It is
+// closed at once.
+const probeName = "weir probe"
+
+// probe is a question of the gateway's own to the server, in the middle of the
+// session. It is guarded by the session's lock.
+type probe struct {
+	values []string // the first column of each row
+	failed bool
+	done   bool
+}
+
+// searchPath is where names without a schema lead now. certain is false while
+// that depends on statements which have not been answered yet, and where it
+// cannot be asked for.
+func (s *session) searchPath(ctx context.Context) (path []string, certain bool, err error) {
+	s.mu.Lock()
+	known := !s.pathChanged
+	s.mu.Unlock()
+	if known || s.segmentOpen || s.chain.open {
+		return s.path, known, nil
+	}
+	if err := s.await(ctx, func() bool { return s.queue.n == 0 }); err != nil {
+		return nil, false, err
+	}
+	s.mu.Lock()
+	failed := s.txStatus == txFailed
+	s.pathChanged = failed // what changes from here on is noted again
+	s.mu.Unlock()
+	if failed {
+		return s.path, false, nil
+	}
+	return s.askPath(ctx)
+}
+
+// askPath asks the server. SHOW needs no snapshot, so the session's transaction
+// is not touched by it.
+func (s *session) askPath(ctx context.Context) ([]string, bool, error) {
+	p := &probe{}
+	s.send(questions("SHOW search_path", "SHOW role"), answer{want: wantProbe, hidden: true, probe: p})
+	if err := s.await(ctx, func() bool { return p.done }); err != nil {
+		return nil, false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.failed || len(p.values) != 2 {
+		s.pathChanged = true
+		return s.path, false, nil
+	}
+	user := p.values[1]
+	if user == "none" {
+		user = s.params["session_authorization"]
+	}
+	s.path = sqlmeta.ParseSearchPath(p.values[0])
+	for i, name := range s.path {
+		if name == "$user" {
+			s.path[i] = user
+		}
+	}
+	s.settingsInTx = s.settingsInTx && s.txStatus != txIdle
+	return s.path, true, nil
+}
+
+// questions makes the messages that run statements without arguments and leave
+// no trace: named, because the unnamed statement is the client's.
+func questions(texts ...string) []byte {
+	var b []byte
+	name := cstring(probeName)
+	for _, text := range texts {
+		b = appendMessage(b, msgParse, name, cstring(text), []byte{0, 0})
+		b = appendMessage(b, msgBind, name, name, []byte{0, 0, 0, 0, 0, 0})
+		b = appendMessage(b, msgExecute, name, []byte{0, 0, 0, 0})
+		b = appendMessage(b, msgClose, []byte{'P'}, name)
+		b = appendMessage(b, msgClose, []byte{'S'}, name)
+	}
+	return appendMessage(b, msgSync)
+}
+
+// noteSettings remembers that what is forwarded may change what names mean.
+func (s *session) noteSettings(sh *shape) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sh.settings {
+		s.pathChanged, s.settingsInTx = true, true
+	}
+	if s.settingsInTx && containsAction(sh, sqlmeta.ActionTransaction) {
+		s.pathChanged = true // ROLLBACK takes back what was set
+	}
+	if sh.ddl {
+		s.catalogStale = true
+	}
+}
+
+func containsAction(sh *shape, action string) bool {
+	for _, st := range sh.sql.Statements {
+		if st.Action == action {
+			return true
+		}
+	}
+	return false
+}

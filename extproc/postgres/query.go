@@ -1,0 +1,53 @@
+package postgres
+
+// query handles a simple query: all of its statements are one operation, and are
+// refused or forwarded as a whole.
+func (s *session) query(frame []byte) error {
+	if err := s.settleChain(); err != nil {
+		return err
+	}
+	if s.refusing {
+		return nil // the Parse before it was refused: the server would not look at this
+	}
+	text, err := decodeQuery(frame)
+	if err != nil {
+		return err
+	}
+	sh, p := s.analyseWith(s.ctx, text, s.within)
+	if p != nil {
+		return s.refuseQuery(p)
+	}
+	changes, err := s.changesOf(sh)
+	if err != nil {
+		return err
+	}
+	// A query drops the unnamed statement, whether it fails or not.
+	changes = append(changes, change{of: &s.statements, at: always})
+	a := answer{want: wantQuery, changes: changes}
+	if sh.empty() {
+		// What the analysis took for nothing is forwarded as nothing.
+		s.send(appendMessage(nil, msgQuery, []byte{0}), a)
+		return s.endSegment()
+	}
+	op, p := s.judge(sh, text, nil)
+	if p == nil {
+		p = s.requested(op, frame)
+	}
+	if p != nil {
+		return s.refuseQuery(p)
+	}
+	a.op = op
+	s.forwarded(op)
+	s.send(frame, a)
+	return s.endSegment()
+}
+
+// endSegment notes that nothing that was assumed of names holds any longer.
+func (s *session) endSegment() error {
+	s.segmentOpen = false
+	s.mu.Lock()
+	s.statements.synced()
+	s.portals.synced()
+	s.mu.Unlock()
+	return nil
+}

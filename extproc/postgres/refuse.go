@@ -1,0 +1,90 @@
+package postgres
+
+import (
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// poison is sent to the server in place of a refused statement. No grammar
+// accepts it, in any state of a transaction, so the server fails where a
+// statement that PostgreSQL itself refuses would fail: it rolls back what the
+// client must see rolled back, and skips what must be skipped. Its error is
+// replaced by ours.
+const poison = "weir refused this statement"
+
+// poisonName is a name under which nothing is ever prepared.
+const poisonName = "weir refused"
+
+// refuseQuery answers a simple query with an error.
+func (s *session) refuseQuery(p *problem) error {
+	s.cutChain()
+	if s.alone() {
+		s.mu.Lock()
+		status := s.txStatus
+		s.mu.Unlock()
+		return s.toClient(readyForQuery(p.append(nil), status))
+	}
+	// It drops the unnamed statement, as any query does.
+	s.send(appendMessage(nil, msgQuery, cstring(poison)), answer{
+		want: wantRefusedQuery, refusal: p, changes: []change{{of: &s.statements, at: always}},
+	})
+	return s.endSegment()
+}
+
+// refuseExtended answers a message of the extended protocol with an error. All
+// that the client sends until its Sync is dropped, as the server does.
+func (s *session) refuseExtended(p *problem) error {
+	s.cutChain()
+	s.refusing = true
+	if s.alone() {
+		s.readyNow = true
+		return s.toClient(p.append(nil))
+	}
+	s.send(appendMessage(nil, msgParse, cstring(poisonName), cstring(poison), []byte{0, 0}), answer{want: wantRefusal, refusal: p})
+	return nil
+}
+
+// alone says that the server need not know of a refusal: it owes nothing, has
+// been sent nothing that a refusal would undo, and is in no transaction that it
+// would fail.
+func (s *session) alone() bool {
+	if s.segmentOpen || len(s.batch.answers) > 0 {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quiet() && s.txStatus != txOpen
+}
+
+// answerReady answers the Sync behind a refusal that the server does not know of.
+func (s *session) answerReady() error {
+	s.mu.Lock()
+	status := s.txStatus
+	s.mu.Unlock()
+	return s.toClient(readyForQuery(nil, status))
+}
+
+func readyForQuery(dst []byte, status byte) []byte {
+	return encode(dst, &pgproto3.ReadyForQuery{TxStatus: status})
+}
+
+// toClient sends messages of the gateway's own, between those of the server.
+func (s *session) toClient(b []byte) error {
+	s.clientMu.Lock()
+	defer s.clientMu.Unlock()
+	if s.cut {
+		return errClientGone
+	}
+	s.bytesOut.Add(int64(len(b)))
+	if _, err := s.clientConn.Write(b); err != nil {
+		return errClientGone
+	}
+	return nil
+}
+
+func asProblem(err error) (*problem, bool) {
+	var p *problem
+	ok := errors.As(err, &p)
+	return p, ok
+}

@@ -1,0 +1,230 @@
+package postgres
+
+import (
+	"encoding/binary"
+
+	"github.com/weir-gateway/weir/internal/gate"
+)
+
+// row handles a DataRow or a piece of COPY data, the messages that there are
+// most of. It has not been taken from the reader yet.
+func (s *session) row(kind byte, size int) error {
+	op := s.out.rowsOf
+	if op == nil {
+		a := s.current()
+		switch {
+		case a == nil:
+			return unexpected(kind)
+		case a.want == wantProbe && kind == msgDataRow:
+			return s.probeRow(a.probe, size)
+		case a.op == nil, a.want != wantQuery && a.want != wantExecute, (kind == msgCopyData) != a.op.copyOut:
+			return unexpected(kind)
+		}
+		op = a.op
+		s.out.rowsOf = op
+	}
+	if s.muted || op.problem.Load() != nil {
+		return s.server.discard(size)
+	}
+	if p := op.count(kind, size); p != nil {
+		s.interrupt(op, p)
+		return s.server.discard(size)
+	}
+	switch {
+	case len(op.masks) == 0 || kind == msgCopyData || op.plan != nil && op.plan.passes:
+		if size > largeBuffer && size > s.server.buffered() {
+			return s.stream(op, size)
+		}
+		frame, err := s.server.take(size)
+		if err == nil {
+			s.out.pass(frame, op, true)
+		}
+		return err
+	case op.plan == nil:
+		s.interrupt(op, disagreement(op))
+		return s.server.discard(size)
+	}
+	return s.maskedRow(op, size)
+}
+
+// count counts a row against the limits of the decision.
+func (o *operation) count(kind byte, size int) *problem {
+	l := &o.decision.Limits
+	rows := o.rows
+	if kind == msgDataRow {
+		rows++
+	}
+	switch {
+	case l.MaxRows > 0 && rows > l.MaxRows:
+		return failed(codeLimitExceeded, "the result has more than %d rows, which is as many as policy allows (max_rows)", l.MaxRows).
+			withHint("Add a LIMIT, or ask for less.").of(&o.decision)
+	case l.MaxBytes > 0 && o.bytes+int64(size) > l.MaxBytes:
+		return failed(codeLimitExceeded, "the result has more than %d bytes, which is as many as policy allows (max_bytes)", l.MaxBytes).
+			withHint("Ask for fewer rows or columns.").of(&o.decision)
+	}
+	o.rows = rows
+	o.bytes += int64(size)
+	return nil
+}
+
+// stream passes on a row that is larger than the buffers, piece by piece.
+func (s *session) stream(op *operation, size int) error {
+	if err := s.deliver(); err != nil {
+		return err
+	}
+	s.clientMu.Lock()
+	defer s.clientMu.Unlock()
+	onBlock := s.server.onBlock
+	s.server.onBlock = nil
+	defer func() { s.server.onBlock = onBlock }()
+	s.cut = true
+	for size > 0 {
+		b, err := s.server.chunk(min(size, largeBuffer))
+		if err != nil {
+			return err
+		}
+		size -= len(b)
+		if !op.metadata {
+			if err := s.deps.Gate.Payload(s.ctx, s.gate, op.id, gate.ResponseStream, b); err != nil {
+				return s.unrecorded(err)
+			}
+		}
+		s.out.write(b)
+		s.bytesOut.Add(int64(len(b)))
+		s.metrics.bytesOut.Add(float64(len(b)))
+		if _, err := s.clientConn.Write(b); err != nil {
+			return errClientGone
+		}
+	}
+	s.cut = false
+	return nil
+}
+
+// maskedRow delivers a row with the cells that the plan hides replaced.
+func (s *session) maskedRow(op *operation, size int) error {
+	if size > s.cfg.MaxMessage {
+		s.interrupt(op, failed(codeLimitExceeded, "a row of %d bytes is too large to be masked; at most %d are", size, s.cfg.MaxMessage).of(&op.decision))
+		return s.server.discard(size)
+	}
+	frame, err := s.server.take(size)
+	if err != nil {
+		return err
+	}
+	d := &s.out
+	d.gather()
+	start := len(d.out)
+	var ok bool
+	if d.out, ok = op.plan.rewrite(d.out, frame); !ok {
+		return unexpected(msgDataRow)
+	}
+	op.bytes += int64(len(d.out) - start - size) // what the client gets is what counts
+	d.mark(op, true)
+	if !op.metadata {
+		before := len(d.originals)
+		d.originals = op.plan.originals(d.originals, frame)
+		if len(d.originals) > before {
+			d.replaced = append(d.replaced, part{op: op, end: len(d.originals)})
+		}
+	}
+	return nil
+}
+
+// rowHeader is type, length and number of columns, in bytes.
+const rowHeader = headerLen + 2
+
+// rewrite appends a DataRow with its masked cells replaced. It is not ok for a
+// row that is malformed or not of the described shape.
+func (p *plan) rewrite(dst, frame []byte) ([]byte, bool) {
+	if len(frame) < rowHeader || int(binary.BigEndian.Uint16(frame[headerLen:])) != len(p.cells) {
+		return dst, false
+	}
+	start := len(dst)
+	kept := 0 // the frame up to here is in dst
+	at := rowHeader
+	for i, cell := range p.cells {
+		n, value, ok := cellAt(frame, at)
+		if !ok {
+			return dst, false
+		}
+		if cell != nil && value != nil {
+			dst = append(dst, frame[kept:at+4]...)
+			length := len(dst) - 4
+			var null bool
+			dst, null = cell(dst, value)
+			if null {
+				dst = dst[:length+4]
+				binary.BigEndian.PutUint32(dst[length:], 0xffffffff)
+			} else {
+				binary.BigEndian.PutUint32(dst[length:], uint32(len(dst)-length-4))
+			}
+			kept = at + n
+			p.counts[i]++
+		}
+		at += n
+	}
+	if at != len(frame) {
+		return dst, false
+	}
+	dst = append(dst, frame[kept:]...)
+	binary.BigEndian.PutUint32(dst[start+1:], uint32(len(dst)-start-1))
+	return dst, true
+}
+
+// originals appends the cells that rewrite replaced, as a DataRow in which all
+// others are NULL. A row of which nothing was replaced adds nothing.
+func (p *plan) originals(dst, frame []byte) []byte {
+	start := len(dst)
+	dst = append(dst, frame[:rowHeader]...)
+	any := false
+	at := rowHeader
+	for _, cell := range p.cells {
+		n, value, _ := cellAt(frame, at)
+		if cell != nil && value != nil {
+			dst = append(dst, frame[at:at+n]...)
+			any = true
+		} else {
+			dst = append(dst, 0xff, 0xff, 0xff, 0xff)
+		}
+		at += n
+	}
+	if !any {
+		return dst[:start]
+	}
+	binary.BigEndian.PutUint32(dst[start+1:], uint32(len(dst)-start-1))
+	return dst
+}
+
+// cellAt reads the cell at an offset: its size with its length, and its value,
+// nil for NULL.
+func cellAt(frame []byte, at int) (n int, value []byte, ok bool) {
+	if at+4 > len(frame) {
+		return 0, nil, false
+	}
+	length := int32(binary.BigEndian.Uint32(frame[at:]))
+	if length == -1 {
+		return 4, nil, true
+	}
+	if length < 0 || int(length) > len(frame)-at-4 {
+		return 0, nil, false
+	}
+	return 4 + int(length), frame[at+4 : at+4+int(length)], true
+}
+
+// probeRow reads the answer to a question of the gateway's own.
+func (s *session) probeRow(p *probe, size int) error {
+	if size > maxToken {
+		return unexpected(msgDataRow)
+	}
+	frame, err := s.server.take(size)
+	if err != nil {
+		return err
+	}
+	_, value, ok := cellAt(frame, rowHeader)
+	if !ok {
+		return unexpected(msgDataRow)
+	}
+	s.mu.Lock()
+	p.values = append(p.values, string(value))
+	s.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,138 @@
+package postgres
+
+import (
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-gateway/weir/internal/sqlmeta"
+)
+
+// serverError handles an ErrorResponse: whose error it is, what the client is
+// told, and what the server will not answer because of it.
+func (s *session) serverError(frame []byte) error {
+	var m pgproto3.ErrorResponse
+	if err := m.Decode(frame[headerLen:]); err != nil {
+		return unexpected(frame[0])
+	}
+	a := s.current()
+	s.mu.Lock()
+	s.dirty = true
+	s.queue.copyIn = false
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	if severity := m.SeverityUnlocalized; severity == "FATAL" || severity == "PANIC" || a == nil {
+		s.out.lastWords = severity != "ERROR"
+		s.out.pass(frame, nil, false)
+		return nil
+	}
+	switch a.want {
+	case wantProbe:
+		s.mu.Lock()
+		a.probe.failed = true
+		s.mu.Unlock()
+		return nil
+	case wantRefusedQuery:
+		s.tell(a.refusal, nil)
+		return nil
+	case wantRefusal:
+		s.tell(a.refusal, nil)
+		s.failSegment()
+		return nil
+	}
+	bearer, withheld := s.withheld(a)
+	if op := a.op; op != nil && op.problem.Load() != nil {
+		p := op.problem.Load()
+		s.tell(p, op)
+		op.fail("refused", p.code, p.message)
+	} else {
+		s.tellServerError(frame, bearer, withheld && !harmless(&m))
+		if op != nil {
+			op.fail("error", m.Code, errorText(&m, withheld))
+		}
+	}
+	if a.want != wantQuery && a.want != wantSync {
+		s.conclude(a.op)
+		s.failSegment()
+	}
+	return nil
+}
+
+// tell delivers an error of the gateway's own in the server's place.
+func (s *session) tell(p *problem, op *operation) {
+	if p != nil && !s.muted {
+		s.put(op, p.append)
+	}
+}
+
+// tellServerError delivers the server's error, as far as its text may be seen.
+func (s *session) tellServerError(frame []byte, op *operation, withheld bool) {
+	switch {
+	case s.muted:
+	case withheld:
+		s.withhold(frame, op)
+	default:
+		s.out.pass(frame, op, false)
+	}
+}
+
+// withheld says whether the text of an error may hold what is masked, and which
+// operation the error is recorded with. One at COMMIT, or at the Sync that
+// commits, may be about anything that the transaction has touched.
+func (s *session) withheld(a *answer) (*operation, bool) {
+	op := a.op
+	if op != nil && (op.withhold || op.shape.action != sqlmeta.ActionTransaction) {
+		return op, op.withhold
+	}
+	if op == nil {
+		op = s.out.masked
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return op, s.maskedInTx && op != nil
+}
+
+// failSegment drops what the server will not answer because of an error in the
+// extended protocol.
+func (s *session) failSegment() {
+	s.mu.Lock()
+	s.queue.skip(s.drop)
+	s.changed.Broadcast()
+	s.mu.Unlock()
+}
+
+// replace delivers the gateway's own error in place of a result, if there is one,
+// and mutes what follows of it.
+func (s *session) replace(op *operation) bool {
+	p := op.problem.Load()
+	if p == nil {
+		return false
+	}
+	op.fail("refused", p.code, p.message)
+	s.tell(p, op)
+	s.muted, s.ownError = true, true
+	return true
+}
+
+// failTransaction makes the server's transaction fail where the gateway has put
+// an error in place of a result that the server was content with. The client
+// sees ReadyForQuery when the two agree.
+func (s *session) failTransaction() error {
+	ahead := fatal(codeLimitExceeded, "the session ends: a result was refused after later statements had been sent")
+	if !s.serverMu.TryLock() {
+		return ahead
+	}
+	defer s.serverMu.Unlock()
+	s.mu.Lock()
+	if s.queue.n > 0 {
+		s.mu.Unlock()
+		return ahead
+	}
+	s.queue.push(answer{want: wantRefusedQuery, refusal: nil})
+	s.mu.Unlock()
+	var b []byte
+	b = appendMessage(b, msgParse, cstring(poisonName), cstring(poison), []byte{0, 0})
+	b = appendMessage(b, msgSync)
+	if _, err := s.serverConn.Write(b); err != nil {
+		return errServerGone
+	}
+	return nil
+}

@@ -1,0 +1,245 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/weir-gateway/weir/extproc"
+	"github.com/weir-gateway/weir/internal/gate"
+)
+
+const (
+	// lastWords bounds how long the end of a session waits for a client to take
+	// its last message.
+	lastWords = 2 * time.Second
+	// linger bounds how long the server may take to finish after Terminate.
+	linger = 10 * time.Second
+)
+
+// Transaction status (PostgreSQL, ReadyForQuery).
+const (
+	txIdle   = 'I'
+	txOpen   = 'T'
+	txFailed = 'E'
+)
+
+// session is one client and one server. Fields without a note belong to the
+// client's side.
+type session struct {
+	*Handler
+	gate    *gate.Session
+	ctx     context.Context // ends with the session
+	stop    context.CancelFunc
+	catalog Catalog
+	key     pgproto3.BackendKeyData
+
+	client *frameReader
+	server *frameReader // the server's side reads from it
+
+	clientConn net.Conn // written by either side, whole messages under clientMu
+	clientMu   sync.Mutex
+	cut        bool     // the client has a part of a message and will not get the rest
+	serverConn net.Conn // written under serverMu
+	serverMu   sync.Mutex
+
+	batch       batch
+	chain       chain
+	refusing    bool // the client is to send a Sync before anything is taken again
+	readyNow    bool // ReadyForQuery is the gateway's to send, at that Sync
+	segmentOpen bool // messages have been taken since the last Sync
+	path        []string
+	resolving   int
+	asked       time.Time // when an unknown name last had the catalog read again
+	values      [][]byte  // scratch of Bind
+	types       *pgtype.Map
+	copying     *operation // the last one that may be a COPY, until it is answered
+
+	// The next three belong to the server's side.
+	out      deliveries
+	muted    bool // nothing is delivered up to ReadyForQuery
+	ownError bool // because of an error of the gateway's own
+
+	mu           sync.Mutex // guards what follows
+	changed      sync.Cond  // an answer came, or the session ended
+	queue        queue
+	dirty        bool // the server's side holds what it has not delivered
+	txStatus     byte
+	statements   names
+	portals      names
+	params       map[string]string // as the server reported them
+	pathChanged  bool
+	settingsInTx bool
+	maskedInTx   bool // the transaction has used what is masked
+	catalogStale bool
+	hold         context.CancelFunc // of the operation that is held
+	ending       *ending
+
+	closed atomic.Bool
+	// terminating says that the client has taken its leave.
+	terminating atomic.Bool
+	active      atomic.Int64 // nanoseconds since 1970 of the last sign of life
+	expiry      *time.Timer
+	idle        *time.Timer
+	bytesIn     atomic.Int64
+	bytesOut    atomic.Int64
+	reason      atomic.Pointer[string]
+	cancels     sync.WaitGroup
+	last        sync.Once
+	finished    sync.Once
+	serverEnd   chan struct{} // closed when the server's side has returned
+}
+
+// ending is why a session ends, and what its client is told.
+type ending struct {
+	reason string
+	last   *problem
+}
+
+// errEnded reports that the session is to end and nothing more is forwarded.
+var errEnded = errors.New("the session has ended")
+
+func (h *Handler) newSession(t *extproc.Tunnel, g *greeting, p gate.Principal, database string) *session {
+	s := &session{
+		Handler: h,
+		gate: &gate.Session{
+			ID: gate.NewID(), Started: time.Now(), Principal: p, Target: h.cfg.Target, Database: database,
+			Client: gate.Client{Address: t.Peer.Address, TLS: g.tlsVersion(&t.Peer), Application: g.params.app},
+		},
+		client: g.reader, clientConn: g.conn, serverConn: t.Server,
+		statements: newNames(), portals: newNames(), serverEnd: make(chan struct{}),
+	}
+	s.batch.copyFrom = -1
+	s.changed.L = &s.mu
+	return s
+}
+
+// attach gives a session its server.
+func (s *session) attach(server *signedIn) error {
+	catalog, err := s.deps.Catalog(s.gate.Database)
+	if err != nil {
+		s.deps.Log.Error("no catalog", "target", s.cfg.Target.Name, "database", s.gate.Database, "err", err)
+		return fatal(codeInternal, "the gateway does not know the catalog of database %q of target %s", s.gate.Database, s.cfg.Target.Name)
+	}
+	s.catalog = catalog
+	s.server, s.serverConn, s.key = server.reader, server.conn, server.key
+	s.params, s.txStatus, s.pathChanged = server.params, server.txStatus, true
+	return nil
+}
+
+// run relays until the session ends, and then records that it has.
+func (s *session) run(ctx context.Context) {
+	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.client.onBlock = s.flush
+	s.server.onBlock = s.deliver
+	s.metrics.sessions.Inc()
+	defer s.metrics.sessions.Dec()
+	key := keyOf(s.key.ProcessID, s.key.SecretKey)
+	s.live.add(key, s)
+	defer s.live.remove(key, s)
+	release := s.watch(ctx)
+
+	go func() {
+		defer close(s.serverEnd)
+		s.endServerSide(s.fromServer())
+	}()
+	s.endClientSide(s.fromClient())
+
+	<-s.serverEnd
+	release()
+	s.shut()
+	s.cancels.Wait()
+	s.abandon()
+	s.finish(ctx, "")
+}
+
+// finish records the end of the session.
+func (s *session) finish(ctx context.Context, reason string) {
+	if reason == "" {
+		reason = "closed"
+		if r := s.reason.Load(); r != nil {
+			reason = *r
+		}
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), linger)
+	defer cancel()
+	closing := gate.Closing{Reason: reason, BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load()}
+	if err := s.deps.Gate.Close(end, s.gate, closing); err != nil {
+		s.deps.Log.ErrorContext(ctx, "the end of a session could not be recorded", "session", s.gate.ID, "err", err)
+	}
+	s.deps.Log.InfoContext(ctx, "session closed", "target", s.cfg.Target.Name, "session", s.gate.ID,
+		"subject", s.gate.Principal.Subject, "reason", reason)
+}
+
+// because notes why the session ends. The first word counts.
+func (s *session) because(reason string) { s.reason.CompareAndSwap(nil, &reason) }
+
+// shut closes both ends at once.
+func (s *session) shut() {
+	s.finished.Do(func() {
+		s.closed.Store(true)
+		if s.stop != nil {
+			s.stop()
+		}
+		s.mu.Lock()
+		s.changed.Broadcast()
+		s.mu.Unlock()
+		_ = s.serverConn.Close()
+		_ = s.clientConn.Close()
+	})
+}
+
+// endClientSide ends the session after the client's side has returned.
+func (s *session) endClientSide(err error) {
+	var p *problem
+	switch {
+	case errors.Is(err, errTerminate):
+		s.because("the client ended it")
+		_ = s.serverConn.SetReadDeadline(time.Now().Add(linger))
+		<-s.serverEnd
+	case errors.As(err, &p):
+		s.because(p.message)
+		s.end(&ending{p.message, p}, true)
+	case errors.Is(err, errEnded), s.closed.Load():
+	case errors.Is(err, errServerGone):
+		_ = s.serverConn.SetReadDeadline(time.Now().Add(linger))
+		<-s.serverEnd // the server may have said why
+	default:
+		s.because("the client went away")
+	}
+	s.shut()
+}
+
+// endServerSide ends the session after the server's side has returned.
+func (s *session) endServerSide(err error) {
+	var p *problem
+	switch {
+	case s.closed.Load(), errors.Is(err, errEnded):
+	case errors.As(err, &p):
+		s.because(p.message)
+		s.deps.Log.Error("a session was broken off", "target", s.cfg.Target.Name, "session", s.gate.ID, "err", err)
+		s.end(&ending{p.message, p}, true)
+	case errors.Is(err, errClientGone):
+		s.because("the client went away")
+	default:
+		s.because("the server closed the connection")
+		var last *problem
+		if !s.out.lastWords {
+			last = fatal(codeConnectionFailure, "target %s closed the connection", s.cfg.Target.Name)
+		}
+		s.end(&ending{"the server closed the connection", last}, true)
+	}
+	s.shut()
+}
+
+var (
+	errTerminate  = errors.New("the client said that it ends")
+	errClientGone = errors.New("the client does not take what it is sent")
+	errServerGone = errors.New("the server does not take what it is sent")
+)

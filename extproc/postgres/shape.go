@@ -1,0 +1,239 @@
+package postgres
+
+import (
+	"slices"
+
+	"github.com/weir-gateway/weir/internal/gate"
+	"github.com/weir-gateway/weir/internal/sqlmeta"
+)
+
+// shape is a text in the words of the gate, with what the masks need to know of
+// it. It is shared: never change it.
+type shape struct {
+	action      string
+	fingerprint string
+	risks       []string
+	sql         gate.SQL // without parameters
+	results     []result // one for each statement
+	classes     []string // of what is delivered, as it is or derived
+	catalog     sqlmeta.Catalog
+	opaque      bool // a part of what is delivered could not be traced
+	unknown     bool // it touches a relation that the catalog does not have
+	copies      bool // COPY, which changes what messages mean
+	ddl         bool
+	settings    bool // it may change what names and texts mean from now on
+	named       bool // it is about names of the session: not for others
+
+	class    Classification
+	analysis *sqlmeta.Analysis
+}
+
+// result is what is known of the rows of one statement.
+type result struct {
+	outputs []sqlmeta.Output
+	opaque  bool
+}
+
+// shapeOf puts an analysis into the words of the gate. resolve finds what a
+// prepared statement or a cursor of the session stands for.
+func shapeOf(target string, an *sqlmeta.Analysis, class Classification, catalog sqlmeta.Catalog, resolve resolver) (*shape, error) {
+	b := shapeBuilder{target: target, class: class, shape: &shape{
+		risks: []string{}, class: class, analysis: an, catalog: catalog,
+		sql: gate.SQL{Statements: []gate.Statement{}, Tables: []gate.Table{}, Columns: []gate.Column{}, Functions: []string{}},
+	}}
+	for i := range an.Statements {
+		st := &an.Statements[i]
+		b.begin(st)
+		b.use(st)
+		if st.Prepare == nil {
+			b.deliver(result{st.Outputs, st.Opaque})
+		} else if err := b.prepared(an.Statements[:i+1], resolve); err != nil {
+			return nil, err
+		}
+		b.unsure = b.settings // a statement of this text may have changed what names mean
+	}
+	b.settle()
+	return b.shape, nil
+}
+
+// resolver finds the shape that the last of some statements, an EXECUTE or FETCH,
+// runs; nil is unknown. Those before it stand in the same text.
+type resolver func(text []sqlmeta.Statement) (*shape, error)
+
+type shapeBuilder struct {
+	*shape
+	target string
+	class  Classification
+	unsure bool
+}
+
+func (b *shapeBuilder) begin(st *sqlmeta.Statement) {
+	b.sql.Statements = append(b.sql.Statements, gate.Statement{Action: st.Action, Text: st.Text})
+	if b.unsure && len(st.Tables)+len(st.Functions) > 0 {
+		b.risk(sqlmeta.RiskAfterChange)
+	}
+	switch st.Action {
+	case sqlmeta.ActionCopy, sqlmeta.ActionUnknown:
+		b.copies = true
+	case sqlmeta.ActionDDL:
+		b.ddl = true
+	}
+	if changesSettings(st) {
+		b.settings = true
+	}
+}
+
+// settingActions and settingRisks mark the statements that may change the search
+// path, the role, or how text is read.
+var (
+	settingActions = []string{
+		sqlmeta.ActionDiscard, sqlmeta.ActionDo, sqlmeta.ActionCall, sqlmeta.ActionLoad, sqlmeta.ActionUnknown,
+	}
+	settingRisks = []string{
+		sqlmeta.RiskSearchPath, sqlmeta.RiskSetRole, sqlmeta.RiskParserSettings, sqlmeta.RiskDynamicSQL, sqlmeta.RiskOpaqueFunction,
+	}
+)
+
+func changesSettings(st *sqlmeta.Statement) bool {
+	return slices.Contains(settingActions, st.Action) ||
+		slices.ContainsFunc(st.Risks, func(r string) bool { return slices.Contains(settingRisks, r) })
+}
+
+// use adds what a statement reads, writes and calls.
+func (b *shapeBuilder) use(st *sqlmeta.Statement) {
+	for _, t := range st.Tables {
+		table := gate.Table{Schema: t.Schema, Name: t.Name, Access: string(t.Access)}
+		if !slices.Contains(b.sql.Tables, table) {
+			b.sql.Tables = append(b.sql.Tables, table)
+		}
+		b.unknown = b.unknown || !t.Known
+	}
+	for _, c := range st.Columns {
+		b.column(c)
+	}
+	for _, f := range st.Functions {
+		if !slices.Contains(b.sql.Functions, f) {
+			b.sql.Functions = append(b.sql.Functions, f)
+		}
+	}
+	for _, r := range st.Risks {
+		if r != sqlmeta.RiskOpaque || st.Prepare == nil { // what a name stands for, the session may know
+			b.risk(r)
+		}
+	}
+}
+
+func (b *shapeBuilder) column(c sqlmeta.ColumnUse) {
+	same := func(have gate.Column) bool {
+		return have.Name == c.Column && have.Table == c.Table && have.Schema == c.Schema && have.Use == string(c.Use)
+	}
+	if slices.ContainsFunc(b.sql.Columns, same) {
+		return
+	}
+	classes := b.class.Column(b.target, c.Schema, c.Table, c.Column)
+	if classes == nil {
+		classes = []string{}
+	}
+	b.sql.Columns = append(b.sql.Columns, gate.Column{
+		Schema: c.Schema, Table: c.Table, Name: c.Column, Classes: classes, Use: string(c.Use),
+	})
+	if c.Use == sqlmeta.UseOutput || c.Use == sqlmeta.UseDerived {
+		b.give(classes)
+	}
+}
+
+// deliver adds the rows of a statement.
+func (b *shapeBuilder) deliver(r result) {
+	r.opaque = r.opaque || b.unsure
+	b.results = append(b.results, r)
+	b.opaque = b.opaque || r.opaque
+}
+
+func (b *shapeBuilder) give(classes []string) {
+	for _, c := range classes {
+		if !slices.Contains(b.classes, c) {
+			b.classes = append(b.classes, c)
+		}
+	}
+}
+
+func (b *shapeBuilder) risk(r string) {
+	if !slices.Contains(b.risks, r) {
+		b.risks = append(b.risks, r)
+	}
+}
+
+// prepared adds what a statement about a prepared statement or cursor stands
+// for: the last of a text so far.
+func (b *shapeBuilder) prepared(text []sqlmeta.Statement, resolve resolver) error {
+	b.named = true
+	p := text[len(text)-1].Prepare
+	if p.Kind != sqlmeta.PrepareExecute && p.Kind != sqlmeta.PrepareFetch {
+		b.results = append(b.results, result{})
+		if p.Inner != nil {
+			b.use(p.Inner)
+			b.opaque = b.opaque || p.Inner.Opaque
+		}
+		return nil
+	}
+	inner, err := resolve(text)
+	if err != nil {
+		return err
+	}
+	explained := text[len(text)-1].Outputs != nil // EXPLAIN EXECUTE delivers a plan
+	switch {
+	case inner == nil || len(inner.results) != 1:
+		b.deliver(result{opaque: true})
+	case explained:
+		b.merge(inner)
+		b.deliver(result{outputs: text[len(text)-1].Outputs})
+	default:
+		b.merge(inner)
+		b.deliver(inner.results[0])
+	}
+	return nil
+}
+
+func (b *shapeBuilder) merge(inner *shape) {
+	for _, t := range inner.sql.Tables {
+		if !slices.Contains(b.sql.Tables, t) {
+			b.sql.Tables = append(b.sql.Tables, t)
+		}
+	}
+	b.sql.Columns = append(b.sql.Columns, inner.sql.Columns...)
+	for _, f := range inner.sql.Functions {
+		if !slices.Contains(b.sql.Functions, f) {
+			b.sql.Functions = append(b.sql.Functions, f)
+		}
+	}
+	for _, r := range inner.risks {
+		b.risk(r)
+	}
+	b.give(inner.classes)
+	b.opaque = b.opaque || inner.opaque
+	b.unknown = b.unknown || inner.unknown
+	b.ddl = b.ddl || inner.ddl
+	b.settings = b.settings || inner.settings
+}
+
+// settle says in one word what the whole does: the action that all statements
+// have in common, or "multi".
+func (b *shapeBuilder) settle() {
+	for i, st := range b.sql.Statements {
+		switch {
+		case i == 0:
+			b.action = st.Action
+		case b.action != st.Action:
+			b.action = "multi"
+		}
+	}
+	if len(b.analysis.Statements) > 0 {
+		b.fingerprint = b.analysis.Statements[0].Fingerprint
+	}
+	if b.opaque {
+		b.risk(sqlmeta.RiskOpaque)
+	}
+}
+
+// empty says that a text holds no statement at all.
+func (s *shape) empty() bool { return len(s.sql.Statements) == 0 }

@@ -1,0 +1,171 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// maxStartup is the longest startup packet, as in the server
+// (MAX_STARTUP_PACKET_LENGTH).
+const maxStartup = 10000
+
+const (
+	tlsRecordHandshake = 0x16
+	protocolMajor      = 3
+	newestMinor        = 2
+)
+
+// greeting is what a client has said before it signs in. Exactly one of cancel
+// and params is set.
+type greeting struct {
+	conn   net.Conn // with TLS where that was agreed
+	reader *frameReader
+	tls    string // version, "" in clear
+	minor  uint32 // of the protocol, 0 or 2
+	// negotiate says that the client asked for more than is spoken here.
+	negotiate    bool
+	unrecognized []string
+	params       *startupParams
+	cancel       *pgproto3.CancelRequest
+}
+
+// greet takes the client through TLS and the other requests that may come first
+// (PostgreSQL, "Message flow: start-up", "SSL session encryption").
+func (h *Handler) greet(ctx context.Context, conn net.Conn, reader *frameReader) (*greeting, error) {
+	g := &greeting{conn: conn, reader: reader}
+	first, err := reader.peek()
+	if err != nil {
+		return g, err
+	}
+	if first == tlsRecordHandshake {
+		if h.cfg.GetCertificate == nil {
+			return g, errors.New("direct TLS, and there is no certificate")
+		}
+		if err := g.secure(ctx, &h.cfg, true); err != nil {
+			return g, err
+		}
+	}
+	gssDone := false
+	for {
+		packet, err := g.packet()
+		if err != nil {
+			return g, err
+		}
+		switch code := binary.BigEndian.Uint32(packet); {
+		case code == sslRequestCode && g.tls == "" && len(packet) == 4:
+			if err := g.answerTLS(ctx, &h.cfg); err != nil {
+				return g, err
+			}
+		case code == gssRequestCode && !gssDone && len(packet) == 4:
+			gssDone = true
+			if err := g.answer('N'); err != nil {
+				return g, err
+			}
+		case code == cancelRequestCode:
+			g.cancel = new(pgproto3.CancelRequest)
+			return g, g.cancel.Decode(packet)
+		default:
+			return g, g.start(packet)
+		}
+	}
+}
+
+// packet reads one packet of the start-up, which has no type byte, and returns
+// what follows its length. It is valid until the next read.
+func (g *greeting) packet() ([]byte, error) {
+	head, err := g.reader.take(4)
+	if err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(head)
+	if n < 8 || n > maxStartup {
+		return nil, fatal(codeProtocolViolation, "invalid length of startup packet")
+	}
+	return g.reader.take(int(n) - 4)
+}
+
+// answerTLS answers a TLS request.
+func (g *greeting) answerTLS(ctx context.Context, cfg *Config) error {
+	if cfg.GetCertificate == nil {
+		return g.answer('N')
+	}
+	if err := g.answer('S'); err != nil {
+		return err
+	}
+	return g.secure(ctx, cfg, false)
+}
+
+// answer writes a one-byte answer. What a client sent behind its request in
+// clear must not be taken for what it says next (CVE-2021-23222).
+func (g *greeting) answer(b byte) error {
+	if g.reader.buffered() > 0 {
+		return fatal(codeProtocolViolation, "received unencrypted data after an SSL or GSSAPI encryption request")
+	}
+	_, err := g.conn.Write([]byte{b})
+	return err
+}
+
+func (g *greeting) secure(ctx context.Context, cfg *Config, direct bool) error {
+	conn := g.conn
+	if direct {
+		rest, err := g.reader.chunk(g.reader.buffered())
+		if err != nil {
+			return err
+		}
+		conn = &replayed{Conn: conn, first: append([]byte(nil), rest...)}
+	}
+	secure, err := cfg.clientTLS(ctx, conn, direct)
+	if err != nil {
+		return err
+	}
+	g.conn, g.reader = secure, newFrameReader(secure)
+	g.tls = tls.VersionName(secure.ConnectionState().Version)
+	return nil
+}
+
+// start reads a StartupMessage.
+func (g *greeting) start(packet []byte) error {
+	version := binary.BigEndian.Uint32(packet)
+	major, minor := version>>16, version&0xffff
+	if major != protocolMajor {
+		return fatal(codeFeatureNotSupported, "unsupported frontend protocol %d.%d: server supports 3.0 to 3.%d", major, minor, newestMinor)
+	}
+	g.minor = min(minor, newestMinor)
+	var err error
+	g.params, g.unrecognized, err = parseStartup(packet[4:])
+	g.negotiate = minor > newestMinor || len(g.unrecognized) > 0
+	return err
+}
+
+// peek waits for the first byte and does not take it.
+func (f *frameReader) peek() (byte, error) {
+	if err := f.need(1); err != nil {
+		return 0, err
+	}
+	return f.buf[f.r], nil
+}
+
+// gone says whether an error means that the peer has gone away, about which
+// there is nothing to say.
+func gone(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
+}
+
+// describe names a failed start-up for the record.
+func (g *greeting) describe(err error) string {
+	var p *problem
+	switch {
+	case errors.As(err, &p):
+		return p.message
+	case errors.Is(err, errMalformed):
+		return "malformed startup packet"
+	}
+	return fmt.Sprintf("start-up failed: %v", err)
+}

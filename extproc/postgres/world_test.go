@@ -1,0 +1,333 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/weir-gateway/weir/extproc"
+	"github.com/weir-gateway/weir/integration/pki"
+	"github.com/weir-gateway/weir/internal/gate"
+	"github.com/weir-gateway/weir/internal/mask"
+	"github.com/weir-gateway/weir/internal/sqlmeta"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rules decide as the test says.
+type rules func(in *gate.Input) gate.Decision
+
+func (r rules) Decide(_ context.Context, in *gate.Input) (gate.Decision, error) { return r(in), nil }
+
+func allowAll(*gate.Input) gate.Decision { return gate.Decision{Effect: gate.Allow} }
+
+// ledger keeps what is recorded.
+type ledger struct {
+	mu       sync.Mutex
+	err      error
+	events   []gate.Event
+	payloads map[string]map[gate.Stream][]byte // by operation
+}
+
+func (l *ledger) Record(_ context.Context, e *gate.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	l.events = append(l.events, *e)
+	return nil
+}
+
+func (l *ledger) Handoff(ctx context.Context, e *gate.Event) error { return l.Record(ctx, e) }
+
+func (l *ledger) Payload(_ context.Context, p *gate.Payload) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	if l.payloads == nil {
+		l.payloads = map[string]map[gate.Stream][]byte{}
+	}
+	if l.payloads[p.Operation] == nil {
+		l.payloads[p.Operation] = map[gate.Stream][]byte{}
+	}
+	l.payloads[p.Operation][p.Stream] = append(l.payloads[p.Operation][p.Stream], p.Data...)
+	return nil
+}
+
+func (l *ledger) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = err
+}
+
+// outcomes are the outcomes recorded so far, in order.
+func (l *ledger) outcomes() []gate.Outcome {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []gate.Outcome
+	for _, e := range l.events {
+		if o, ok := e.Body.(gate.Outcome); ok {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+func (l *ledger) kinds() []gate.EventKind {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []gate.EventKind
+	for _, e := range l.events {
+		out = append(out, e.Kind)
+	}
+	return out
+}
+
+// stream is everything recorded of one stream, of all operations.
+func (l *ledger) stream(s gate.Stream) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []byte
+	for _, e := range l.events {
+		if e.Kind == gate.OperationRequested {
+			all = append(all, l.payloads[e.Operation][s]...)
+		}
+	}
+	return all
+}
+
+// people hold operations until the test says otherwise.
+type people struct {
+	mu      sync.Mutex
+	asked   chan *gate.Approval
+	resolve chan gate.ApprovalState
+	pending *gate.Approval
+}
+
+func newPeople() *people {
+	return &people{asked: make(chan *gate.Approval, 8), resolve: make(chan gate.ApprovalState, 8)}
+}
+
+func (p *people) Request(_ context.Context, a *gate.Approval) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pending = a
+	return nil
+}
+
+func (p *people) Wait(ctx context.Context, _ string) (*gate.Approval, error) {
+	p.mu.Lock()
+	done := *p.pending
+	p.mu.Unlock()
+	p.asked <- &done
+	select {
+	case done.State = <-p.resolve:
+		return &done, nil
+	case <-ctx.Done():
+		done.State = gate.Withdrawn
+		return nil, ctx.Err()
+	}
+}
+
+// publicError is an error whose words the client may see.
+type publicError string
+
+func (e publicError) Error() string  { return "internal: " + string(e) }
+func (e publicError) Public() string { return string(e) }
+
+// issuer knows the tokens "good" and "brief".
+type issuer struct{ expires time.Time }
+
+func (i issuer) Authenticate(_ context.Context, token string) (gate.Principal, error) {
+	switch token {
+	case "good":
+		return gate.Principal{Subject: "agent-1", Token: gate.Token{Hash: "h", Expires: i.expires}}, nil
+	case "broken":
+		return gate.Principal{}, errors.New("signature: secret detail")
+	}
+	return gate.Principal{}, publicError("the token is not valid here")
+}
+
+type secrets map[string]string
+
+func (s secrets) Resolve(_ context.Context, ref string) (string, error) {
+	if v, ok := s[ref]; ok {
+		return v, nil
+	}
+	return "", errors.New("no such secret")
+}
+
+// classes are classes by "schema.table.column".
+type classes map[string][]string
+
+type classified struct{ by classes }
+
+func (c *classified) Column(_, schema, table, column string) []string {
+	return c.by[schema+"."+table+"."+column]
+}
+func (c *classified) Classified(string) bool { return len(c.by) > 0 }
+
+// world is everything around a session.
+type world struct {
+	t      *testing.T
+	cfg    Config
+	deps   Deps
+	rules  rules
+	ledger *ledger
+	people *people
+	log    bytes.Buffer
+	ca     *pki.CA
+
+	handler *Handler
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+}
+
+// fixedCatalog is a catalog that does not change.
+type fixedCatalog struct{ sqlmeta.Catalog }
+
+func (c fixedCatalog) Snapshot(context.Context) (sqlmeta.Catalog, error) { return c.Catalog, nil }
+func (c fixedCatalog) Refresh(context.Context) error                     { return nil }
+
+var sharedMasker = sync.OnceValue(func() *mask.Masker {
+	m, err := mask.New(mask.Keys{HMAC: bytes.Repeat([]byte("k"), 32)})
+	if err != nil {
+		panic(err)
+	}
+	return m
+})
+
+// newWorld makes a world in which everything is allowed. The caller changes it
+// before serve.
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, rules: allowAll, ledger: &ledger{}, people: newPeople()}
+	w.cfg = Config{
+		Target:   gate.Target{Name: "orders", Kind: "postgres", Labels: map[string]string{}},
+		Upstream: Upstream{User: "weir_orders", Password: "secret:orders", Database: "shop", TLS: TLSPrefer},
+		Startup:  20 * time.Second,
+		Drain:    20 * time.Second,
+	}
+	w.deps = Deps{
+		Identity: issuer{}, Secrets: secrets{"secret:orders": "upstream-secret"}, Masker: sharedMasker(),
+		Classification: func() Classification { return &classified{} },
+		Log:            slog.New(slog.NewTextHandler(&lockedWriter{w: &w.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	return w
+}
+
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// classify classifies columns and masks their classes.
+func (w *world) classify(c classes) {
+	have := &classified{c}
+	w.deps.Classification = func() Classification { return have }
+}
+
+// start makes the handler.
+func (w *world) start() {
+	w.t.Helper()
+	g, err := gate.New(rules(func(in *gate.Input) gate.Decision { return w.rules(in) }), w.people, w.ledger, w.deps.Log)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.deps.Gate = g
+	if w.handler, err = New(w.cfg, w.deps); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// offerTLS gives the gateway a certificate.
+func (w *world) offerTLS() {
+	w.t.Helper()
+	ca, err := pki.New("test CA")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	leaf, err := ca.Issue(pki.Request{CommonName: "gateway"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cert, err := leaf.TLS()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.ca = ca
+	w.cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &cert, nil }
+}
+
+// serve plays the tunnel: it accepts clients and dials the server for each. It
+// returns the address for clients.
+func (w *world) serve(upstream string) string {
+	w.t.Helper()
+	w.start()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel = cancel
+	w.wg.Add(1)
+	go func() {
+		defer w.wg.Done()
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			w.wg.Add(1)
+			go func() {
+				defer w.wg.Done()
+				w.tunnel(ctx, client, upstream)
+			}()
+		}
+	}()
+	w.t.Cleanup(func() {
+		l.Close()
+		cancel()
+		w.wg.Wait()
+	})
+	return l.Addr().String()
+}
+
+func (w *world) tunnel(ctx context.Context, client net.Conn, upstream string) {
+	defer client.Close()
+	server, err := net.Dial("tcp", upstream)
+	if err != nil {
+		server = refusedConn{Conn: client}
+	}
+	defer server.Close()
+	w.handler.ServeTunnel(ctx, &extproc.Tunnel{
+		Target: w.cfg.Target.Name, Peer: extproc.Peer{Address: client.RemoteAddr().String()}, Client: client, Server: server,
+	})
+}
+
+// refusedConn is the server's side of a tunnel whose upstream refused.
+type refusedConn struct{ net.Conn }
+
+func (refusedConn) Read([]byte) (int, error)         { return 0, extproc.ErrUpstreamRefused }
+func (refusedConn) Write(p []byte) (int, error)      { return len(p), nil }
+func (refusedConn) Close() error                     { return nil }
+func (refusedConn) SetDeadline(time.Time) error      { return nil }
+func (refusedConn) SetReadDeadline(time.Time) error  { return nil }
+func (refusedConn) SetWriteDeadline(time.Time) error { return nil }
