@@ -200,7 +200,8 @@ func TestKeptUntilItExpires(t *testing.T) {
 	}
 
 	short := setUp(t, 30*time.Second) // less than the margin
-	if get(t, short.source(t, cfg)) == get(t, short.source(t, cfg)) {
+	one, two := get(t, short.source(t, cfg)), get(t, short.source(t, cfg))
+	if one == two {
 		t.Error("a token that is about to expire was kept")
 	}
 }
