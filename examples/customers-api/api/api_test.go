@@ -98,16 +98,16 @@ func TestRemove(t *testing.T) {
 func TestRefunds(t *testing.T) {
 	c, s := newClient(t)
 	order := s.Orders[0]
-	ok := fmt.Sprintf(`{"customer": %d, "order": %d, "cents": 1200, "reason": "broken"}`, order.Customer, order.ID)
+	ok := fmt.Sprintf(`{"customer": %d, "order": %d, "amount": 12.5, "reason": "broken"}`, order.Customer, order.ID)
 	for _, test := range []struct {
 		name, body string
 		want       int
 	}{
 		{"of an order", ok, 201},
-		{"of nobody's order", `{"customer": 1, "order": 99999, "cents": 1, "reason": "x"}`, 422},
-		{"of nothing", strings.Replace(ok, "1200", "0", 1), 422},
+		{"of nobody's order", `{"customer": 1, "order": 99999, "amount": 1, "reason": "x"}`, 422},
+		{"of nothing", strings.Replace(ok, "12.5", "0", 1), 422},
 		{"without a reason", strings.Replace(ok, "broken", "", 1), 422},
-		{"with an unknown field", `{"amount": 1}`, 400},
+		{"with an unknown field", `{"cents": 1}`, 400},
 		{"not JSON", `refund me`, 400},
 		{"too large", `{"reason": "` + strings.Repeat("x", 100_000) + `"}`, 400},
 	} {

@@ -8,11 +8,11 @@ import (
 
 // Refund is money given back for an order.
 type Refund struct {
-	ID       int    `json:"id"`
-	Customer int    `json:"customer"`
-	Order    int    `json:"order"`
-	Cents    int    `json:"cents"`
-	Reason   string `json:"reason"`
+	ID       int     `json:"id"`
+	Customer int     `json:"customer"`
+	Order    int     `json:"order"`
+	Amount   float64 `json:"amount"` // in the currency of the shop
+	Reason   string  `json:"reason"`
 }
 
 // refunds are the refunds made since the start.
@@ -41,11 +41,11 @@ func (a *API) refund(w http.ResponseWriter, r *http.Request) {
 	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	body.DisallowUnknownFields()
 	if err := body.Decode(&asked); err != nil {
-		problem(w, http.StatusBadRequest, "the body is {customer, order, cents, reason}: "+err.Error())
+		problem(w, http.StatusBadRequest, "the body is {customer, order, amount, reason}: "+err.Error())
 		return
 	}
-	if !a.ordered(asked.Customer, asked.Order) || asked.Cents <= 0 || asked.Reason == "" {
-		problem(w, http.StatusUnprocessableEntity, "a refund names an order of the customer, more than 0 cents, and a reason")
+	if !a.ordered(asked.Customer, asked.Order) || asked.Amount <= 0 || asked.Reason == "" {
+		problem(w, http.StatusUnprocessableEntity, "a refund names an order of the customer, an amount above 0, and a reason")
 		return
 	}
 	write(w, http.StatusCreated, a.refunds.add(asked))
