@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 )
@@ -34,8 +35,8 @@ func checkIdentity(id *Identity, r *report) {
 	if len(id.Issuers) == 0 {
 		r.add("identity.issuers", "names no issuer", "without one nobody can sign in: add - url: https://…")
 	}
-	if id.Skew.D() > maxSkew {
-		r.add("identity.skew", "is too long", "clocks may differ by at most 10m: mend the clocks instead")
+	if id.Skew.D() < time.Second || id.Skew.D() > maxSkew {
+		r.add("identity.skew", "is out of range", "write 1s to 10m; where clocks differ by more, mend the clocks")
 	}
 	seen := map[string]int{}
 	for i, issuer := range id.Issuers {

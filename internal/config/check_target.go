@@ -178,8 +178,8 @@ func checkUpstreamURL(up string, u *Upstream, r *report) {
 		return
 	case parsed.User != nil:
 		r.add(up+".url", "holds a user", `write headers: {Authorization: "Basic {{secret:NAME}}"} instead`)
-	case parsed.RawQuery != "" || parsed.Fragment != "":
-		r.add(up+".url", "has a query or fragment", "write only scheme, host, port and path")
+	case strings.Trim(parsed.Path, "/") != "" || parsed.RawQuery != "" || parsed.Fragment != "":
+		r.add(up+".url", "has a path, query or fragment", "clients send those: write only scheme, host and port")
 	}
 	if err := Address(parsed.Host).check(false); err != nil {
 		what, _ := asProblem(err)

@@ -16,7 +16,7 @@ type Issuer struct {
 	Audiences []string `yaml:"audiences" aka:"aud" default:"weir"`
 	// Claims that tell kinds of principal apart, for example {agent: {idtyp: app}, human: {idtyp: user}}. All claims of a kind must match. A principal that matches none is an agent.
 	Kind map[PrincipalKind]map[string]Texts `yaml:"kind,omitempty" aka:"kinds"`
-	// Claims whose values become roles. The values of groups are prefixed "group:", those of others "role:".
+	// Claims whose values become roles. The values of groups are prefixed "group:", those of others "role:". A dot descends into an object (realm_access.roles); scope and scp are split at spaces.
 	Roles []string `yaml:"roles" default:"groups,roles"`
 	// Signature algorithms that are accepted.
 	Algorithms []Algorithm `yaml:"algorithms" default:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA"`

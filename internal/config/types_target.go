@@ -42,7 +42,7 @@ type Upstream struct {
 	Database string `yaml:"database,omitempty" aka:"dbname" kind:"postgres"`
 	// TLS towards PostgreSQL, in the words of sslmode.
 	TLS UpstreamTLS `yaml:"tls,omitempty" default:"verify-full" aka:"sslmode,ssl" kind:"postgres"`
-	// Base URL of an HTTP resource, http or https. Its certificate is always verified.
+	// URL of an HTTP resource: scheme, host and port. A certificate is always verified.
 	URL string `yaml:"url,omitempty" required:"true" aka:"address" example:"https://billing.internal" kind:"http"`
 	// CA in PEM that signed the resource's certificate, where the system does not know it.
 	CA Ref `yaml:"ca,omitempty" aka:"sslrootcert"`
