@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"time"
 
@@ -56,8 +57,12 @@ func (b Binary) Validate(ctx context.Context, bootstrap []byte) error {
 	case err == nil:
 		return nil
 	}
-	return fmt.Errorf("envoy refuses the configuration: %s", objection(said.String(), err))
+	reason := privateKey.ReplaceAllString(objection(said.String(), err), "(hidden)")
+	return fmt.Errorf("envoy refuses the configuration: %s", reason)
 }
+
+// privateKey finds keys in PEM, in case Envoy quotes what it was given.
+var privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*-----|$)`)
 
 // asJSON turns YAML into JSON: Envoy reads a nameless file as JSON only.
 func asJSON(config []byte) ([]byte, error) {

@@ -73,6 +73,10 @@ func TestValidateWithoutWords(t *testing.T) {
 	if err := odd.Validate(t.Context(), []byte("{}")); err == nil || !strings.Contains(err.Error(), "cannot open shared object") {
 		t.Errorf("got %v", err)
 	}
+	quotes := envoy.Binary{Path: script(t, dir, "quotes", `cat <&3 >/dev/null; echo '[critical][main] no: -----BEGIN EC PRIVATE KEY-----\\nabc\\n-----END EC PRIVATE KEY-----' >&2; exit 1`)}
+	if err := quotes.Validate(t.Context(), []byte("{}")); err == nil || strings.Contains(err.Error(), "abc") || !strings.Contains(err.Error(), "(hidden)") {
+		t.Errorf("got %v", err)
+	}
 	if err := (envoy.Binary{Path: filepath.Join(dir, "none")}).Validate(t.Context(), []byte("{}")); err == nil {
 		t.Error("no program, and yet it passed")
 	}

@@ -9,8 +9,9 @@ import (
 // Options are what all targets share.
 type Options struct {
 	Processor Processor
-	// SystemRoots is a file of PEM certificates on Envoy's machine. It is trusted
-	// where an upstream's CA is not given. Without it such a target is refused.
+	// SystemRoots is a file of PEM certificates on Envoy's machine (SystemRoots
+	// finds this machine's). It is trusted where an upstream's CA is not given.
+	// Without it such a target is refused.
 	SystemRoots string
 	// AccessLog has Envoy write a line of JSON per connection and exchange to its
 	// standard output. It corroborates; evidence it is not.
@@ -82,8 +83,15 @@ func (o Options) check() error {
 	case p.Address == "":
 		return nil
 	}
-	if _, err := parseEndpoint(p.Address); err != nil {
+	a, err := parseEndpoint(p.Address)
+	if err != nil {
 		return fmt.Errorf("xds: the processor's address: %w", err)
+	}
+	if p.TLS == nil && a.host != "localhost" && !a.loopback() {
+		return fmt.Errorf("xds: %s is not loopback: what clients send would travel in clear; set up TLS", p.Address)
+	}
+	if p.TLS != nil && (p.TLS.CA == "" || p.TLS.ServerName == "") {
+		return errors.New("xds: TLS to the processor needs a CA and a server name")
 	}
 	return nil
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weir-gateway/weir/envoy"
 )
 
 // resource is an HTTP upstream that tells what it was sent.
@@ -177,7 +179,7 @@ func TestAPathHasOneSpelling(t *testing.T) {
 func TestAHeldRequestIsNotTimedOut(t *testing.T) {
 	release := make(chan struct{})
 	p := &processor{hold: release}
-	g := startGateway(t, p.register, func(o *Options) { o.MessageTimeout = 50 * time.Millisecond })
+	g := startGateway(t, p.register, func(c *Config, _ *envoy.Config) { c.Options.MessageTimeout = 50 * time.Millisecond })
 	r := startResource(t)
 	target := r.target(t, freeAddress(t))
 	g.publish(t, target)

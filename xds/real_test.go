@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,7 +51,7 @@ type gateway struct {
 }
 
 // startGateway serves with whatever else extra registers, and starts an Envoy.
-func startGateway(t *testing.T, extra func(*grpc.Server), change ...func(*Options)) gateway {
+func startGateway(t *testing.T, extra func(*grpc.Server), change ...func(*Config, *envoy.Config)) gateway {
 	t.Helper()
 	binary := realEnvoy(t)
 	dir, err := os.MkdirTemp("", "weir") // t.TempDir's path is too long for a socket
@@ -59,11 +60,18 @@ func startGateway(t *testing.T, extra func(*grpc.Server), change ...func(*Option
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	socket := filepath.Join(dir, "weir.sock")
-	o := Options{Processor: Processor{Socket: socket}}
-	for _, c := range change {
-		c(&o)
+	bootstrap, err := envoy.Bootstrap(envoy.BootstrapConfig{
+		NodeID: "test", XDS: envoy.Server{Socket: socket}, Admin: "unix:" + filepath.Join(dir, "admin.sock"),
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	s, err := New(Config{Options: o, Validator: binary}, testLog(t), nil)
+	serverConfig := Config{Options: Options{Processor: Processor{Socket: socket}}, Validator: binary}
+	envoyConfig := envoy.Config{Binary: binary, Bootstrap: bootstrap, Dir: dir, Concurrency: 1}
+	for _, c := range change {
+		c(&serverConfig, &envoyConfig)
+	}
+	s, err := New(serverConfig, testLog(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,13 +87,7 @@ func startGateway(t *testing.T, extra func(*grpc.Server), change ...func(*Option
 	go func() { _ = g.Serve(l) }()
 	t.Cleanup(g.Stop)
 
-	bootstrap, err := envoy.Bootstrap(envoy.BootstrapConfig{
-		NodeID: "test", XDS: envoy.Server{Socket: socket}, Admin: "unix:" + filepath.Join(dir, "admin.sock"),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := envoy.New(envoy.Config{Binary: binary, Bootstrap: bootstrap, Dir: dir, Concurrency: 1}, testLog(t))
+	e, err := envoy.New(envoyConfig, testLog(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,4 +325,50 @@ func TestAChangeOfOneTargetLeavesOthersConnectionsAlone(t *testing.T) {
 	if got := g.Status().Versions; len(got) != 4 {
 		t.Errorf("versions are %v", got)
 	}
+}
+
+func TestSessionsOfARemovedTargetEndAfterTheDrain(t *testing.T) {
+	g := startGateway(t, new(processor).register, func(_ *Config, e *envoy.Config) { e.Drain = time.Second })
+	upstream, _ := echoServer(t)
+	address := freeAddress(t)
+	g.publish(t, echoTarget("goes", address, upstream))
+	if err := g.taken(t); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, address)
+	echoes(t, c, "before")
+	g.publish(t)
+	if err := g.taken(t); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(c); len(got) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestAnEnvoyThatCrashedIsConfiguredAgain(t *testing.T) {
+	g := startGateway(t, new(processor).register)
+	upstream, _ := echoServer(t)
+	address := freeAddress(t)
+	g.publish(t, echoTarget("orders", address, upstream))
+	if err := g.taken(t); err != nil {
+		t.Fatal(err)
+	}
+	before := g.Status().Envoys[0].Since
+	if err := syscall.Kill(g.envoy.Status().PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), waitTime)
+	defer cancel()
+	err := g.tracker.await(ctx, func() (bool, error) {
+		all := g.tracker.sorted()
+		return len(all) == 1 && all[0].status.Since.After(before) && all[0].status.Current, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.taken(t); err != nil {
+		t.Fatal(err)
+	}
+	echoes(t, dial(t, address), "again")
 }

@@ -31,6 +31,8 @@ func TestTranslateRefuses(t *testing.T) {
 	}{
 		{"no processor", Options{}, nil, []string{"a socket or an address"}},
 		{"a long socket", Options{Processor: Processor{Socket: "/" + strings.Repeat("x", 110)}}, nil, []string{"shorter data folder"}},
+		{"a processor in clear", Options{Processor: Processor{Address: "10.0.0.1:1"}}, nil, []string{"would travel in clear"}},
+		{"a processor that nobody vouches for", Options{Processor: Processor{Address: "10.0.0.1:1", TLS: &ProcessorTLS{}}}, nil, []string{"needs a CA and a server name"}},
 		{"everything at once", options(), []Target{{Name: "a b", Kind: "ftp", Listen: "here"}},
 			[]string{"target a b:", "rename it", `"here" is not host:port`, "no upstream address", `kind "ftp" is not known`}},
 		{"every target", options(), []Target{{Name: "a"}, {Name: "b"}}, []string{"target a:", "target b:"}},
