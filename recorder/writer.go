@@ -1,0 +1,98 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/google/uuid"
+
+	"github.com/weir-gateway/weir/recorder/event"
+	"github.com/weir-gateway/weir/recorder/spool"
+)
+
+// maxBatch bounds one batch of events in bytes.
+const maxBatch = 512 << 10
+
+// writer numbers events, chains their hashes and appends them to the spool. Its
+// id is new at each start, and after an append of which nobody knows whether it
+// was kept: so every writer's numbers are without a gap in any case.
+type writer struct {
+	spool   Spool
+	metrics *metrics
+	log     *slog.Logger
+	limit   int64
+	blocks  *event.BlockEncoder
+
+	id    uuid.UUID
+	seq   uint64     // of the last event
+	prev  event.Hash // of the last event
+	block uint64     // of the last block of cut texts
+	buf   []byte
+	line  []byte
+}
+
+func newWriter(s Spool, m *metrics, log *slog.Logger) (*writer, error) {
+	blocks, err := event.NewBlockEncoder()
+	if err != nil {
+		return nil, err
+	}
+	return &writer{
+		spool: s, metrics: m, log: log, blocks: blocks, id: uuid.New(),
+		limit: int64(min(maxBatch, s.MaxMessage()/2)),
+	}, nil
+}
+
+// write appends a batch, all of it or nothing.
+func (w *writer) write(ctx context.Context, batch []*pending) error {
+	for _, p := range batch {
+		if err := w.writeCuts(ctx, p); err != nil {
+			return err
+		}
+	}
+	seq, prev := w.seq, w.prev
+	w.buf = w.buf[:0]
+	for _, p := range batch {
+		seq++
+		p.event.Writer, p.event.Seq, p.event.Prev = w.id, seq, prev
+		w.line = p.event.AppendCanonical(w.line[:0])
+		prev = event.Leaf(w.line)
+		w.buf = event.AppendLine(w.buf, w.line)
+	}
+	if err := w.append(ctx, spool.Events, w.buf); err != nil {
+		return err
+	}
+	w.seq, w.prev = seq, prev
+	return nil
+}
+
+// writeCuts appends the texts that were too large for an event, before it.
+func (w *writer) writeCuts(ctx context.Context, p *pending) error {
+	for _, c := range p.cuts {
+		for offset := 0; offset < len(c.Text); {
+			piece := c.Text[offset:min(len(c.Text), offset+int(w.limit))]
+			b := &event.Block{Writer: w.id, Number: w.block + 1, Chunks: []event.Chunk{{
+				Session: p.event.Session, Operation: p.event.Operation, Target: p.event.Target,
+				Stream: event.CutStream, Key: c.Digest, Time: p.event.Time,
+				Offset: uint64(offset), Size: uint64(len(piece)), Final: offset+len(piece) == len(c.Text), Data: piece,
+			}}}
+			if err := w.append(ctx, spool.Cuts, w.blocks.Encode(b)); err != nil {
+				return err
+			}
+			w.block++
+			offset += len(piece)
+		}
+	}
+	return nil
+}
+
+func (w *writer) append(ctx context.Context, lane spool.Lane, data []byte) error {
+	err := w.spool.Append(ctx, lane, data) // bounded by the spool itself
+	if err == nil || errors.Is(err, spool.ErrFull) || errors.Is(err, spool.ErrRefused) {
+		return err
+	}
+	old := w.id
+	w.id, w.seq, w.prev, w.block = uuid.New(), 0, event.Hash{}, 0
+	w.log.Warn("the spool may or may not have kept the last events: a new writer goes on", "writer", old, "next", w.id)
+	return err
+}
