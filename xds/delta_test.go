@@ -358,7 +358,7 @@ func TestNothingIsRemovedAfterARefusal(t *testing.T) {
 
 func TestRemovalDoesNotWaitForNobody(t *testing.T) {
 	c := startControl(t, Config{RemovalTimeout: waitTime})
-	c.publish(t, database("a", "127.0.0.1:1"))
+	c.publish(t, database("a", "127.0.0.1:1"), service("b", "127.0.0.1:2"))
 	c.publish(t)
 	if n := len(c.Status().Versions); n != 4 {
 		t.Errorf("%d types are served", n)

@@ -9,6 +9,10 @@ import (
 // Options are what all targets share.
 type Options struct {
 	Processor Processor
+	// Fallback is the path of a Unix socket that takes PostgreSQL's connections when
+	// no server does, so that weir can tell the client what is wrong. Empty: the
+	// client's connection is closed then.
+	Fallback string
 	// SystemRoots is a file of PEM certificates on Envoy's machine (SystemRoots
 	// finds this machine's). It is trusted where an upstream's CA is not given.
 	// Without it such a target is refused.
@@ -78,8 +82,8 @@ func (o Options) check() error {
 	switch {
 	case (p.Socket == "") == (p.Address == ""):
 		return errors.New("xds: the processor needs either a socket or an address")
-	case len(p.Socket) > maxSocketPath:
-		return fmt.Errorf("xds: the socket's path is longer than %d bytes: %s; use a shorter data folder", maxSocketPath, p.Socket)
+	case len(p.Socket) > maxSocketPath || len(o.Fallback) > maxSocketPath:
+		return fmt.Errorf("xds: the path of a socket is longer than %d bytes: %s; use a shorter data folder", maxSocketPath, p.Socket+o.Fallback)
 	case p.Address == "":
 		return nil
 	}

@@ -66,18 +66,6 @@ func (b *builder) postgres(t *Target) {
 // connection per session: in HTTP/2 all sessions of a worker would share one
 // flow-control window, and a few that do not read would freeze the rest.
 func (b *builder) tunnelManager(t *Target) *hcmv3.HttpConnectionManager {
-	connect := &routev3.RouteAction_UpgradeConfig{
-		UpgradeType:   "CONNECT",
-		ConnectConfig: &routev3.RouteAction_UpgradeConfig_ConnectConfig{},
-	}
-	route := &routev3.Route{
-		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_ConnectMatcher_{ConnectMatcher: &routev3.RouteMatch_ConnectMatcher{}}},
-		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
-			ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: upstreamName(t.Name)},
-			Timeout:          duration(0),
-			UpgradeConfigs:   []*routev3.RouteAction_UpgradeConfig{connect},
-		}},
-	}
 	return &hcmv3.HttpConnectionManager{
 		StatPrefix:        innerName(t.Name),
 		CodecType:         hcmv3.HttpConnectionManager_HTTP1,
@@ -85,7 +73,7 @@ func (b *builder) tunnelManager(t *Target) *hcmv3.HttpConnectionManager {
 		UpgradeConfigs:    []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "CONNECT"}},
 		RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{
 			Name:         innerName(t.Name),
-			VirtualHosts: []*routev3.VirtualHost{{Name: t.Name, Domains: []string{"*"}, Routes: []*routev3.Route{route}}},
+			VirtualHosts: []*routev3.VirtualHost{{Name: t.Name, Domains: []string{"*"}, Routes: []*routev3.Route{b.tunnelRoute(t)}}},
 		}},
 		HttpFilters: []*hcmv3.HttpFilter{b.extProc(t, nil), b.router()},
 	}

@@ -31,8 +31,9 @@ type processor struct {
 	hold <-chan struct{} // request headers are answered once it is closed; nil at once
 	deny bool            // for checks by headers
 
-	mu   sync.Mutex
-	seen []seen
+	mu        sync.Mutex
+	seen      []seen
+	responses []map[string]string // headers of the upstream's
 }
 
 func (p *processor) register(g *grpc.Server) {
@@ -45,6 +46,15 @@ func (p *processor) tell(ctx context.Context, headers, attributes map[string]str
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seen = append(p.seen, seen{strings.Join(md.Get("weir-target"), ","), headers, attributes})
+}
+
+func (p *processor) lastResponse() map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.responses) == 0 {
+		return nil
+	}
+	return p.responses[len(p.responses)-1]
 }
 
 func (p *processor) last() seen {
@@ -82,6 +92,9 @@ func (p *processor) answer(ctx context.Context, req *procv3.ProcessingRequest) *
 		}
 		return &procv3.ProcessingResponse{Response: &procv3.ProcessingResponse_RequestHeaders{RequestHeaders: &procv3.HeadersResponse{}}}
 	case *procv3.ProcessingRequest_ResponseHeaders:
+		p.mu.Lock()
+		p.responses = append(p.responses, headersOf(r.ResponseHeaders.GetHeaders()))
+		p.mu.Unlock()
 		return &procv3.ProcessingResponse{Response: &procv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &procv3.HeadersResponse{}}}
 	case *procv3.ProcessingRequest_RequestBody:
 		return &procv3.ProcessingResponse{Response: &procv3.ProcessingResponse_RequestBody{RequestBody: streamed(r.RequestBody)}}

@@ -368,3 +368,24 @@ func TestWebSocketsPass(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
+
+// A connection that stays open while its listener drains reaches nothing.
+func TestARemovedTargetIsOutOfReach(t *testing.T) {
+	g := startGateway(t, new(processor).register)
+	r := startResource(t)
+	cert, key := testCertificate(t, "billing.internal")
+	target := withTLS(r.target(t, freeAddress(t)), ListenerTLS{Certificate: cert, Key: Secret(key)})
+	kept := tlsClient(t, cert)
+	kept.Transport.(*http.Transport).DisableKeepAlives = false
+	defer kept.CloseIdleConnections()
+	for i, targets := range [][]Target{{target}, nil, {target}} {
+		g.publish(t, targets...)
+		if err := g.taken(t); err != nil {
+			t.Fatal(err)
+		}
+		resp, _, err := request(t, kept, "https://"+target.Listen+"/", "hello", nil)
+		if reached := err == nil && resp.StatusCode == http.StatusOK; reached != (targets != nil) {
+			t.Errorf("step %d: %v, %v", i, resp, err)
+		}
+	}
+}

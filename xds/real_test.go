@@ -212,17 +212,19 @@ func listen(t *testing.T) net.Listener {
 func echoServer(t *testing.T) (address string, accepted *atomic.Int32) {
 	t.Helper()
 	l, accepted := listen(t), new(atomic.Int32)
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			accepted.Add(1)
-			go func() { _, _ = io.Copy(c, c); _ = c.Close() }()
-		}
-	}()
+	go serveEcho(l, accepted)
 	return l.Addr().String(), accepted
+}
+
+func serveEcho(l net.Listener, accepted *atomic.Int32) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		accepted.Add(1)
+		go func() { _, _ = io.Copy(c, c); _ = c.Close() }()
+	}
 }
 
 func dial(t *testing.T, address string) net.Conn {
@@ -371,4 +373,50 @@ func TestAnEnvoyThatCrashedIsConfiguredAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	echoes(t, dial(t, address), "again")
+}
+
+func TestTheFallbackTakesWhatNoServerDoes(t *testing.T) {
+	dir, err := os.MkdirTemp("", "weir")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	socket := filepath.Join(dir, "fallback.sock")
+	fallback, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = fallback.Close() }()
+	go serveEcho(fallback, new(atomic.Int32))
+
+	p := new(processor)
+	g := startGateway(t, p.register, func(c *Config, _ *envoy.Config) { c.Options.Fallback = socket })
+	upstream, _ := echoServer(t)
+	tests := []struct {
+		name      string
+		endpoints []string
+		leads     string
+	}{
+		{"a server that is there", []string{upstream}, upstream},
+		{"one of two is there", []string{freeAddress(t), upstream}, upstream},
+		{"none is there", []string{freeAddress(t)}, socket},
+		{"neither is there", []string{freeAddress(t), freeAddress(t)}, socket},
+		{"no such name", []string{"no-such-host.invalid:5432"}, socket},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			target := echoTarget("orders", freeAddress(t), "")
+			target.Upstream.Endpoints = tt.endpoints
+			g.publish(t, target)
+			if err := g.taken(t); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				echoes(t, dial(t, target.Listen), "hello")
+				if got := p.lastResponse(); got[headerUpstream] != tt.leads {
+					t.Errorf("it leads to %s, not %s", got[headerUpstream], tt.leads)
+				}
+			}
+		})
+	}
 }

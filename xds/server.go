@@ -133,6 +133,9 @@ func (s *Server) publish(ctx context.Context, targets []Target) error {
 	if !removal && s.serves(snapshot) {
 		return nil
 	}
+	if err := snapshot.Consistent(); err != nil {
+		return fmt.Errorf("xds: the resources do not fit together: %w", err)
+	}
 	if err := s.validate(ctx, targets); err != nil {
 		return err
 	}

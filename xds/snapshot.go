@@ -79,9 +79,6 @@ func (r *Resources) snapshot(again attempts) (*cachev3.Snapshot, versions, error
 		}
 		s.Resources[cachev3.GetResponseType(typ)] = cachev3.Resources{Version: versionOfAll(sent[typ]), Items: items}
 	}
-	if err := s.Consistent(); err != nil {
-		return nil, nil, fmt.Errorf("xds: the resources do not fit together: %w", err)
-	}
 	return s, sent, nil
 }
 

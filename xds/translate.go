@@ -35,6 +35,7 @@ func translate(o Options, targets []Target, inline bool) (*Resources, error) {
 	}
 	b := &builder{Options: o, inline: inline}
 	b.weirCluster()
+	b.fallbackCluster()
 	targets = slices.SortedFunc(slices.Values(targets), func(x, y Target) int { return cmp.Compare(x.Name, y.Name) })
 	errs := []error{errors.Join(b.errs...), overlaps(targets)}
 	for i := range targets {
@@ -91,6 +92,8 @@ func (b *builder) addSecret(s *tlsv3.Secret) {
 func listenerName(target string) string { return "weir-" + target }
 
 func innerName(target string) string { return listenerName(target) + "-inner" }
+
+func anyUpstreamName(target string) string { return upstreamName(target) + "-or-fallback" }
 
 func upstreamName(target string) string { return "upstream-" + target }
 
