@@ -45,6 +45,9 @@ type Request struct {
 	Header    http.Header
 	Body      io.Reader // never nil
 	HasBody   bool      // false when the headers ended the request
+	// Trailer is filled when Body has been read to its end, and sent on as it is
+	// then. One without the original's map in it is sent without trailers.
+	Trailer http.Header
 }
 
 // Response is an HTTP response on its way to the client.
@@ -52,6 +55,8 @@ type Response struct {
 	Status int
 	Header http.Header
 	Body   io.Reader // never nil
+	// Trailer is as in Request.
+	Trailer http.Header
 }
 
 // Exchange is one HTTP request and its response. A handler either refuses it or

@@ -1,0 +1,126 @@
+package extproc
+
+import (
+	"sync"
+	"time"
+)
+
+// pace decides when the next message may be received. Both directions come
+// through one gRPC stream, so a direction that nobody reads can be held back
+// only by receiving nothing at all, which Envoy passes on to both ends as back
+// pressure. That is right as long as nobody waits for the other direction. When
+// somebody does, what it waits for may lie behind the unread one, so some more
+// is received and kept: a step after a while, then one after twice as long, and
+// so on. A session whose statement waits for an approval so keeps little of what
+// its client sends meanwhile, and a handler that awaits the server's answer
+// before it reads on gets it. Past the limit the session ends.
+//
+// The stream's mutex guards it.
+type pace struct {
+	s       *stream
+	resumed sync.Cond
+	paused  bool
+	allowed [2]int // bytes of a direction that may lie unread
+	wait    time.Duration
+	timer   *time.Timer
+	started time.Time // of the wait
+}
+
+func (p *pace) init(s *stream) {
+	p.s = s
+	p.resumed.L = &s.mu
+	p.reset(request)
+	p.reset(response)
+}
+
+func (p *pace) reset(dir direction) {
+	p.allowed[dir] = p.s.cfg.Window
+	p.wait = p.s.cfg.StallDelay
+}
+
+// admit returns when the next message may be received.
+func (p *pace) admit() error {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	for p.s.err == nil {
+		dir, full := p.full()
+		if !full {
+			return nil
+		}
+		if p.starved(dir.opposite()) {
+			if p.waited() {
+				if p.allowed[dir] += p.s.cfg.Window; p.allowed[dir] > p.s.cfg.MaxBuffered {
+					return ErrOverrun
+				}
+				p.wait *= 2
+				p.started = time.Time{}
+				continue
+			}
+			p.arm()
+		}
+		p.paused = true
+		p.resumed.Wait()
+		p.paused = false
+	}
+	return p.s.err
+}
+
+// full finds a direction that has its fill of unread bytes.
+func (p *pace) full() (direction, bool) {
+	for dir := range p.s.half {
+		if p.s.half[dir].arrived.size >= p.allowed[dir] {
+			return direction(dir), true
+		}
+	}
+	return 0, false
+}
+
+// starved says that somebody waits for a direction and has nothing to read.
+func (p *pace) starved(dir direction) bool { return p.s.half[dir].readers > 0 }
+
+// waited says that the wait is over.
+func (p *pace) waited() bool {
+	return !p.started.IsZero() && time.Since(p.started) >= p.wait
+}
+
+// arm starts the wait, or what is left of it.
+func (p *pace) arm() {
+	if p.started.IsZero() {
+		p.started = time.Now()
+	}
+	left := max(p.wait-time.Since(p.started), time.Millisecond)
+	if p.timer == nil {
+		p.timer = time.AfterFunc(left, func() {
+			p.s.mu.Lock()
+			defer p.s.mu.Unlock()
+			p.resumed.Broadcast()
+		})
+		return
+	}
+	p.timer.Reset(left)
+}
+
+// drained notes that size bytes of a direction are left unread.
+func (p *pace) drained(dir direction, size int) {
+	if size > p.s.cfg.Window/2 {
+		return
+	}
+	if p.allowed[dir] != p.s.cfg.Window || p.paused {
+		p.reset(dir)
+		p.started = time.Time{}
+		p.resumed.Signal()
+	}
+}
+
+// wanted notes that a reader waits.
+func (p *pace) wanted() {
+	if p.paused {
+		p.resumed.Signal()
+	}
+}
+
+func (p *pace) stop() {
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}

@@ -1,0 +1,164 @@
+package extproc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
+)
+
+// Config bounds what a session may use. The zero value is right for most.
+type Config struct {
+	// Window is how many bytes of one direction may lie unread before Envoy is
+	// held back. Default 256 KiB, as much as Envoy's own buffers and windows.
+	Window int
+	// MaxBuffered is how many bytes of one direction may lie unread while
+	// somebody waits for the other one. Past it, which takes hours with the
+	// default StallDelay, the session ends. Default 8 MiB.
+	MaxBuffered int
+	// StallDelay is how long a full direction and one that is waited for may
+	// stand still before more is received. It doubles with each Window. Default
+	// 50 ms.
+	StallDelay time.Duration
+	// ChunkSize is the most that is sent in one message. Default 64 KiB, at most
+	// 512 KiB.
+	ChunkSize int
+	// Linger is how long Envoy has to end a stream that is over. Default 10 s.
+	Linger time.Duration
+	// Fallback is the address, as Envoy prints it, of the upstream that stands in
+	// for a target that refuses (see ServeFallback). "" means there is none.
+	Fallback string
+	// Registerer takes the metrics. nil means none are kept.
+	Registerer prometheus.Registerer
+}
+
+func (c *Config) setDefaults() error {
+	setDefault(&c.Window, 256<<10)
+	setDefault(&c.MaxBuffered, 8<<20)
+	setDefault(&c.StallDelay, 50*time.Millisecond)
+	setDefault(&c.ChunkSize, 64<<10)
+	setDefault(&c.Linger, 10*time.Second)
+	switch {
+	case c.Window < 0 || c.MaxBuffered < c.Window:
+		return fmt.Errorf("extproc: a window of %d bytes does not fit into %d buffered", c.Window, c.MaxBuffered)
+	case c.ChunkSize < 0 || c.ChunkSize > maxChunkSize:
+		return fmt.Errorf("extproc: chunks of %d bytes: at most %d are possible", c.ChunkSize, maxChunkSize)
+	case c.StallDelay < 0 || c.Linger < 0:
+		return errors.New("extproc: a negative duration")
+	}
+	return nil
+}
+
+// maxChunkSize keeps a message well below gRPC's default limit of 4 MiB.
+const maxChunkSize = 512 << 10
+
+func setDefault[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// Server is Envoy's external processor and external authorization service.
+type Server struct {
+	extprocv3.UnimplementedExternalProcessorServer
+	authv3.UnimplementedAuthorizationServer
+
+	cfg      Config
+	handlers Handlers
+	log      *slog.Logger
+	metrics  *metrics
+	pool     mem.BufferPool
+
+	stop     context.CancelFunc // ends the context of every session
+	stopping context.Context
+
+	mu       sync.Mutex
+	draining bool
+	sessions int
+	idle     chan struct{} // closed when draining and no session is left
+}
+
+// New makes a Server that asks handlers for the handler of each target.
+func New(cfg Config, handlers Handlers, log *slog.Logger) (*Server, error) {
+	if handlers == nil || log == nil {
+		return nil, errors.New("extproc: handlers and a logger are required")
+	}
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("extproc: %w", err)
+	}
+	s := &Server{
+		cfg: cfg, handlers: handlers, log: log, metrics: m,
+		pool: mem.NewTieredBufferPool(4<<10, 16<<10, 32<<10+maxBodyOverhead, cfg.ChunkSize+maxBodyOverhead),
+		idle: make(chan struct{}),
+	}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Register adds both services. The gRPC server must have been made with
+// ServerOptions: without, every stream ends with an error.
+func (s *Server) Register(r grpc.ServiceRegistrar) {
+	extprocv3.RegisterExternalProcessorServer(r, s)
+	authv3.RegisterAuthorizationServer(r, s)
+}
+
+// Drain cancels the context of every session, refuses new ones, and waits until
+// all have ended. It returns ctx's error if that comes first; the sessions that
+// are left end with the gRPC server.
+func (s *Server) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.draining {
+		s.draining = true
+		if s.sessions == 0 {
+			close(s.idle)
+		}
+	}
+	s.mu.Unlock()
+	s.stop()
+	select {
+	case <-s.idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// enter counts a session in, unless the server drains. The context of the
+// session ends with its parent, with leave, and when the server drains.
+func (s *Server) enter(parent context.Context) (ctx context.Context, leave func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return nil, nil, false
+	}
+	s.sessions++
+	ctx, cancel := context.WithCancel(parent)
+	unhook := context.AfterFunc(s.stopping, cancel)
+	return ctx, func() {
+		unhook()
+		cancel()
+		s.leave()
+	}, true
+}
+
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions--
+	if s.draining && s.sessions == 0 {
+		close(s.idle)
+	}
+}

@@ -1,0 +1,146 @@
+package extproc
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+)
+
+// The headers of a CONNECT request in which Envoy's tunneling_config tells of
+// the client. Nobody else can write them there.
+const (
+	headerClient = "weir-client"
+	headerSNI    = "weir-sni"
+	headerURISAN = "weir-peer-uri-san"
+	headerTLS    = "weir-client-tls"
+	// headerUpstream is set by Envoy's route on the response to CONNECT: the
+	// address that it connected to.
+	headerUpstream = "weir-upstream"
+)
+
+// serveTunnel hands a CONNECT stream to the target's handler.
+func (s *Server) serveTunnel(ctx context.Context, st *stream, target string, head *head) error {
+	handler, ok := s.handlers.Tunnel(target)
+	if !ok {
+		return s.turnAway(ctx, st, target, refusedTarget, http.StatusForbidden)
+	}
+	peer := tunnelPeer(head.header)
+	st.onResponse = func(h *extprocv3.HttpHeaders) error { return s.connected(ctx, st, target, h) }
+	// The client's bytes come only after Envoy has connected to the target, so
+	// the request goes on before anybody has signed in.
+	if err := st.answerRequest(nil); err != nil {
+		return errAway
+	}
+	go st.receive()
+	client, server := st.newConn(request, peer.Address), st.newConn(response, target)
+	t := &Tunnel{Target: target, Peer: peer, Client: client, Server: server}
+	if !s.run(ctx, target, func() { handler.ServeTunnel(ctx, t) }) {
+		st.fail(errPanic)
+	}
+	client.stopTimers()
+	server.stopTimers()
+	err := st.closeTunnel()
+	if cause := st.broken(); cause != nil {
+		s.logBroken(ctx, target, cause)
+	}
+	return err
+}
+
+// logBroken notes why a stream did not end as it should.
+func (s *Server) logBroken(ctx context.Context, target string, cause error) {
+	switch {
+	case errors.Is(cause, errPanic): // was noted with its stack
+		return
+	case errors.Is(cause, ErrOverrun):
+		s.metrics.refuse(refusedOverrun)
+	case errors.Is(cause, ErrProtocol):
+		s.metrics.refuse(refusedProtocol)
+	}
+	s.log.WarnContext(ctx, "ext_proc: a session was ended", "target", target, "err", cause)
+}
+
+// errPanic ends the session of a handler that panicked.
+var errPanic = errors.New("extproc: the handler failed")
+
+// connected takes the answer to CONNECT: 200 when the target's connection
+// stands.
+//
+// When it does not stand, Envoy answers with 503, and closes the client's
+// connection if that passes. Tried with Envoy 1.40: with the status changed to
+// 200, what is then sent as the response's body reaches the client. What the
+// client says does not reach us any more, because to Envoy this exchange is over.
+// So a client can be told only what needs no answer. With a fallback upstream
+// (see ServeFallback) nothing is missing.
+func (s *Server) connected(ctx context.Context, st *stream, target string, h *extprocv3.HttpHeaders) error {
+	head := readHead(h.GetHeaders())
+	up := head.status == http.StatusOK
+	if up && (s.cfg.Fallback == "" || head.header.Get(headerUpstream) != s.cfg.Fallback) {
+		return st.answerResponse(nil)
+	}
+	s.metrics.refuse(refusedUpstream)
+	s.log.WarnContext(ctx, "ext_proc: the target refused the connection", "target", target, "status", head.status)
+	st.refuseServer(!up)
+	if up {
+		return st.answerResponse(nil)
+	}
+	if err := st.answerResponse(&extprocv3.HeaderMutation{
+		SetHeaders:    []*corev3.HeaderValueOption{setHeader(":status", "200")},
+		RemoveHeaders: []string{"content-length", "content-type"},
+	}); err != nil {
+		return err
+	}
+	st.openResponse()
+	return nil
+}
+
+// refuseServer lets all use of the server's end fail; with all, reading from the
+// client's end too.
+func (s *stream) refuseServer(all bool) {
+	s.mu.Lock()
+	s.half[request].shut = ErrUpstreamRefused
+	s.half[request].writable.Broadcast()
+	s.mu.Unlock()
+	s.closeRead(response, ErrUpstreamRefused)
+	if all {
+		s.closeRead(request, ErrUpstreamRefused)
+	}
+}
+
+func (s *stream) openResponse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.half[response].open = true
+	s.half[response].writable.Broadcast()
+}
+
+// closeTunnel ends both directions. What was written to the client before is
+// delivered: the end of the response is a chunk behind it. A response that never
+// opened cannot be ended in that way, only reset.
+func (s *stream) closeTunnel() error {
+	s.closeReads()
+	if s.failure() != nil {
+		return s.finish()
+	}
+	_ = s.closeWrite(request) // fails only if the stream has ended
+	_ = s.closeWrite(response)
+	s.mu.Lock()
+	open := s.half[response].open
+	s.mu.Unlock()
+	if !open {
+		_ = s.answerSelf(http.StatusForbidden, nil, nil, "weir_closed")
+	}
+	return s.finish()
+}
+
+func tunnelPeer(h http.Header) Peer {
+	value := func(name string) string {
+		if v := h.Get(name); v != "-" { // how Envoy writes that there is none
+			return v
+		}
+		return ""
+	}
+	return Peer{Address: value(headerClient), ServerName: value(headerSNI), URISAN: value(headerURISAN), TLS: value(headerTLS)}
+}
