@@ -1,0 +1,183 @@
+# METADATA
+# title: What is refused unless a rule waives it
+# description: |
+#   Statements that hide what they do cannot be judged by any other rule. These
+#   denials stand beside the user's own; a user's package takes one back with
+#     waive contains "opaque" if "group:dba" in input.principal.roles
+package weir.rules.defaults
+
+import data.weir.lib
+import data.weir.said
+
+# Who has signed in may connect, unless a rule denies it: what is done on the
+# connection is judged operation by operation.
+allow if {
+	lib.connects
+	input.principal.subject != ""
+	input.principal.auth != ""
+}
+
+deny contains denial if {
+	"unparsed" in input.operation.risks
+	denial := unparsed
+	not denial.code in said.waive
+}
+
+# Rules judge an operation by its action, so a text of several statements must
+# not carry another kind along. Transaction control is harmless company.
+deny contains denial if {
+	some statement in input.operation.statements
+	not statement.action in {input.operation.action, "transaction"}
+	denial := mixed
+	not denial.code in said.waive
+}
+
+# Nor does what a statement prepares or declares show in its action.
+deny contains denial if {
+	input.operation.action in {"prepare", "execute", "declare", "fetch"}
+	some table in input.operation.tables
+	table.access == "write"
+	denial := indirect
+	not denial.code in said.waive
+}
+
+# What reaches past the data itself is not for agents.
+deny contains denial if {
+	lib.is_agent
+	some risk in input.operation.risks
+	denial := for_agents[risk]
+	not denial.code in said.waive
+}
+
+# Where data is classified, an agent must say plainly what it reads.
+deny contains denial if {
+	lib.is_agent
+	lib.is_classified
+	some risk in input.operation.risks
+	denial := where_classified[risk]
+	not denial.code in said.waive
+}
+
+default unparsed := {
+	"code": "unparsed",
+	"message": "the request could not be analysed",
+	"hint": "Send it in a form that the gateway reads: JSON where a body is expected.",
+}
+
+unparsed := {
+	"code": "unparsed",
+	"message": "the statement could not be parsed as PostgreSQL",
+	"hint": "Check the syntax, and send one plain PostgreSQL statement.",
+} if {
+	input.operation.protocol == "postgres"
+}
+
+mixed := {
+	"code": "mixed_statements",
+	"message": "several statements of different kinds in one text",
+	"hint": "Send the statements one at a time.",
+}
+
+indirect := {
+	"code": "indirect_write",
+	"message": "a prepared statement or cursor would change rows",
+	"hint": "Send the INSERT, UPDATE, DELETE or MERGE itself; parameters of the extended protocol are fine.",
+}
+
+# Risk → denial of an agent, everywhere.
+for_agents := {
+	"file_access": {
+		"code": "file_access",
+		"message": "the statement reads or writes files of the database server",
+		"hint": "Use COPY … FROM STDIN or COPY … TO STDOUT, or plain SELECT and INSERT.",
+	},
+	"program": {
+		"code": "program",
+		"message": "the statement runs a program on the database server",
+		"hint": "Use COPY … FROM STDIN or COPY … TO STDOUT, or plain SELECT and INSERT.",
+	},
+	"credentials": {
+		"code": "credentials",
+		"message": "the statement reads password hashes or connection strings",
+		"hint": "Nothing of the kind is needed here: the gateway keeps the credentials.",
+	},
+	"server_control": {
+		"code": "server_control",
+		"message": "the statement controls the database server itself or the sessions of others",
+		"hint": "Ask the operator of the database.",
+	},
+	"replication": {
+		"code": "replication",
+		"message": "the statement reads or changes replication",
+		"hint": "Ask the operator of the database.",
+	},
+	"set_role": {
+		"code": "set_role",
+		"message": "the statement changes the role that the session acts as",
+		"hint": "Work with the role that the gateway signed in with.",
+	},
+}
+
+# Risk → denial of an agent, where data is classified.
+where_classified := {
+	"opaque": {
+		"code": "opaque",
+		"message": "it cannot be traced which columns this statement returns",
+		"hint": "Name the columns and select them from their tables directly.",
+	},
+	"opaque_function": {
+		"code": "opaque_function",
+		"message": "the statement calls a function that can read anything",
+		"hint": "Select the columns from their tables directly.",
+	},
+	"unknown_function": {
+		"code": "unknown_function",
+		"message": "the statement calls a function that the gateway does not know",
+		"hint": "Check the name; select the columns from their tables directly.",
+	},
+	"unknown_relation": {
+		"code": "unknown_relation",
+		"message": "the statement names a table or view that the gateway does not know",
+		"hint": "Check the name and its schema; a table created just now may need a moment to be known.",
+	},
+	"dynamic_sql": {
+		"code": "dynamic_sql",
+		"message": "the statement builds and runs SQL that cannot be seen beforehand",
+		"hint": "Send the statement itself instead of DO or a function that runs SQL text.",
+	},
+	"after_change": {
+		"code": "after_change",
+		"message": "an earlier statement of the same text may change what the later ones mean",
+		"hint": "Send the statements one at a time.",
+	},
+	"value_escape": {
+		"code": "value_escape",
+		"message": "the statement puts values of columns where they cannot be masked",
+		"hint": "Return the values as columns of a SELECT.",
+	},
+	"statistics": {
+		"code": "statistics",
+		"message": "the statement reads statistics, which hold values of columns",
+		"hint": "Use EXPLAIN, or count and group in a SELECT.",
+	},
+	"large_object": {
+		"code": "large_object",
+		"message": "the statement reads or writes large objects, whose content is not classified",
+		"hint": "Use the columns of tables.",
+	},
+	"remote": {
+		"code": "remote",
+		"message": "the statement reaches another server",
+		"hint": "Connect to that server through the gateway instead.",
+	},
+	"parser_settings": {
+		"code": "parser_settings",
+		"message": "the statement changes how the server reads text",
+		"hint": "Keep standard_conforming_strings, backslash_quote and client_encoding as they are.",
+	},
+	"session_settings": {
+		"code": "session_settings",
+		"message": "the statement changes a setting that protects or records",
+		"hint": "Keep row_security, session_replication_role and the log settings as they are.",
+	},
+}
