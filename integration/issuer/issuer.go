@@ -83,7 +83,7 @@ func (i *Issuer) handler() (http.Handler, error) {
 			Lifetime: 5 * time.Minute, PollInterval: time.Second, UserFormPath: "/device", UserCode: op.UserCodeBase20,
 		},
 	}
-	provider, err := op.NewProvider(config, i.storage, op.StaticIssuer(i.URL), op.WithAllowInsecure())
+	provider, err := op.NewProvider(config, i.storage, op.StaticIssuer(i.URL), op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, fmt.Errorf("issuer: %w", err)
 	}

@@ -1,0 +1,45 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/weir-gateway/weir/internal/config"
+	"github.com/weir-gateway/weir/policies"
+)
+
+// Check finds what is wrong with what a configuration names: its rules and its
+// classification. Nothing is started or reached.
+func Check(_ context.Context, cfg *config.Config) error {
+	var errs []error
+	classes, err := LoadClasses(string(cfg.Policy.Classification))
+	if err != nil {
+		errs = append(errs, fmt.Errorf("policy.classification: %w", err))
+	} else if cfg.Policy.Bundle != "" {
+		r, err := policies.Check(policies.Config{Bundle: string(cfg.Policy.Bundle)}, classes)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("policy.bundle: %w", err))
+		}
+		for _, p := range r.Errors {
+			errs = append(errs, fmt.Errorf("policy.bundle: %s", p))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Targets)) {
+		if err := available(name, cfg.Targets[name]); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// available refuses what the configuration may say one day, and this version
+// does not do.
+func available(name string, t *config.Target) error {
+	if t.Transport == config.Relay {
+		return fmt.Errorf("targets.%s.transport: relay is not available in this version; use ext_proc", name)
+	}
+	return nil
+}

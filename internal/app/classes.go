@@ -1,0 +1,34 @@
+package app
+
+import (
+	"fmt"
+
+	"github.com/weir-gateway/weir/internal/classification"
+	"github.com/weir-gateway/weir/internal/mask"
+)
+
+// Classes is what classification.yaml says.
+type Classes = *classification.Classification
+
+// LoadClasses reads a classification and refuses what could not be enforced. An
+// empty path classifies nothing.
+func LoadClasses(path string) (Classes, error) {
+	if path == "" {
+		return classification.Empty(), nil
+	}
+	c, err := classification.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, target := range c.Targets() {
+		for _, p := range c.Paths(target) {
+			if _, err := mask.ParsePath(p.Path); err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", path, target, err)
+			}
+		}
+		if len(c.Detectors(target)) > 0 {
+			return nil, fmt.Errorf("%s: %s.detect: detectors are not available in this version; remove the key and classify the columns instead", path, target)
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,315 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weir-gateway/weir/extproc"
+	"github.com/weir-gateway/weir/extproc/http"
+	"github.com/weir-gateway/weir/extproc/postgres"
+	"github.com/weir-gateway/weir/internal/classification"
+	"github.com/weir-gateway/weir/internal/config"
+	"github.com/weir-gateway/weir/internal/gate"
+	"github.com/weir-gateway/weir/internal/identity"
+	"github.com/weir-gateway/weir/internal/mask"
+	"github.com/weir-gateway/weir/internal/sqlmeta"
+	"github.com/weir-gateway/weir/internal/vault"
+)
+
+// secrets is what the rooms need of the vault.
+type secrets interface {
+	Resolve(ctx context.Context, ref string) (string, error)
+}
+
+// expander fills templates for headers.
+type expander struct{ *vault.Vault }
+
+// Expand implements http.Secrets.
+func (e expander) Expand(ctx context.Context, template string) (string, error) {
+	s, err := e.Vault.Expand(ctx, template)
+	return s.Reveal(), err
+}
+
+// shared is what the handlers of all targets work with.
+type shared struct {
+	vault    *vault.Vault
+	identity *signIn
+	classes  *atomic.Pointer[classification.Classification]
+	gate     *gate.Gate
+	masker   *mask.Masker
+	analyzer *sqlmeta.Analyzer
+	cert     *certificate
+	metrics  prometheus.Registerer
+	log      *slog.Logger
+	drain    time.Duration
+}
+
+// signIn is the authenticator of the configuration of now.
+type signIn struct {
+	now atomic.Pointer[identity.Authenticator]
+}
+
+// Authenticate implements the rooms' Identity.
+func (s *signIn) Authenticate(ctx context.Context, token string) (gate.Principal, error) {
+	a := s.now.Load()
+	if a == nil {
+		return gate.Principal{}, errors.New("no issuer is configured yet")
+	}
+	return a.Authenticate(ctx, token)
+}
+
+// handler serves one target. Exactly one of its protocols is set.
+type handler struct {
+	target   *config.Target
+	postgres *postgres.Handler
+	http     *http.Handler
+	stop     func(ctx context.Context, reason string)
+}
+
+// handlers are the targets' handlers: an immutable set, swapped whole.
+type handlers struct {
+	now atomic.Pointer[map[string]*handler]
+}
+
+func (h *handlers) get(target string) *handler {
+	if set := h.now.Load(); set != nil {
+		return (*set)[target]
+	}
+	return nil
+}
+
+// swapped are the handlers before a swap.
+type swapped struct {
+	before *map[string]*handler
+	gone   []*handler
+}
+
+// swap makes next the handlers of now.
+func (h *handlers) swap(next map[string]*handler) swapped {
+	out := swapped{before: h.now.Swap(&next)}
+	if out.before == nil {
+		out.before = &map[string]*handler{}
+	}
+	for name, old := range *out.before {
+		if next[name] != old {
+			out.gone = append(out.gone, old)
+		}
+	}
+	return out
+}
+
+// stop ends what handlers that are no longer used keep for themselves. Their
+// sessions go on.
+func (s swapped) stop(ctx context.Context, reason string) {
+	for _, one := range s.gone {
+		one.stop(ctx, reason)
+	}
+}
+
+// stop ends all handlers.
+func (h *handlers) stop(ctx context.Context, reason string) {
+	h.swap(nil).stop(ctx, reason)
+}
+
+// Tunnel implements extproc.Handlers.
+func (h *handlers) Tunnel(target string) (extproc.TunnelHandler, bool) {
+	if one := h.get(target); one != nil && one.postgres != nil {
+		return one.postgres, true
+	}
+	return nil, false
+}
+
+// Exchange implements extproc.Handlers.
+func (h *handlers) Exchange(target string) (extproc.ExchangeHandler, bool) {
+	if one := h.get(target); one != nil && one.http != nil && one.target.Inspect != config.InspectHeaders {
+		return one.http, true
+	}
+	return nil, false
+}
+
+// Headers implements extproc.Handlers.
+func (h *handlers) Headers(target string) (extproc.HeaderHandler, bool) {
+	if one := h.get(target); one != nil && one.http != nil && one.target.Inspect == config.InspectHeaders {
+		return one.http, true
+	}
+	return nil, false
+}
+
+// newHandler makes the handler of a target.
+func (s *shared) newHandler(ctx context.Context, name string, t *config.Target) (*handler, error) {
+	if err := available(name, t); err != nil {
+		return nil, err
+	}
+	if t.Kind == config.HTTP {
+		return s.newHTTP(name, t)
+	}
+	return s.newPostgres(ctx, name, t)
+}
+
+func gateTarget(name string, t *config.Target) gate.Target {
+	labels := t.Labels
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	return gate.Target{Name: name, Kind: string(t.Kind), Labels: labels, Buffered: t.Evidence == config.Buffered}
+}
+
+func (s *shared) newHTTP(name string, t *config.Target) (*handler, error) {
+	inject := make(map[string]string, len(t.Headers))
+	for header, template := range t.Headers {
+		inject[header] = string(template)
+	}
+	h, err := http.New(http.Config{Target: gateTarget(name, t), Inject: inject, MaxBody: int64(t.Limits.Body)}, http.Deps{
+		Identity: s.identity, Secrets: expander{s.vault}, Classes: &paths{classes: s.classes, target: name},
+		Gate: s.gate, Masker: s.masker, Log: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &handler{target: t, http: h, stop: h.Close}, nil
+}
+
+// paths are the classified JSONPaths of one target, by the classification of
+// now. They are compiled once for each.
+type paths struct {
+	classes  *atomic.Pointer[classification.Classification]
+	target   string
+	compiled atomic.Pointer[compiledPaths]
+}
+
+type compiledPaths struct {
+	from  *classification.Classification
+	paths []http.ClassPath
+}
+
+// Paths implements http.Classes.
+func (p *paths) Paths() ([]http.ClassPath, error) {
+	now := p.classes.Load()
+	if c := p.compiled.Load(); c != nil && c.from == now {
+		return c.paths, nil
+	}
+	c := &compiledPaths{from: now}
+	for _, one := range now.Paths(p.target) {
+		path, err := mask.ParsePath(one.Path)
+		if err != nil {
+			return nil, fmt.Errorf("classification of %s: %w", p.target, err)
+		}
+		c.paths = append(c.paths, http.ClassPath{Path: path, Classes: one.Classes})
+	}
+	p.compiled.Store(c)
+	return c.paths, nil
+}
+
+func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target) (*handler, error) {
+	roots, err := s.roots(ctx, t.Upstream.CA)
+	if err != nil {
+		return nil, fmt.Errorf("targets.%s.upstream.ca: %w", name, err)
+	}
+	up := postgres.Upstream{
+		User: t.Upstream.User, Password: string(t.Upstream.Password), Database: t.Upstream.Database,
+		TLS: postgres.TLSMode(t.Upstream.TLS), CA: roots, ServerName: serverName(t),
+	}
+	catalogs := newCatalogs(func(ctx context.Context, database string) (*pgx.Conn, error) {
+		return s.dialCatalog(ctx, t, roots, database)
+	}, s.log.With("target", name))
+	dialer := net.Dialer{Timeout: t.Upstream.ConnectTimeout.D()}
+	cfg := postgres.Config{
+		Target: gateTarget(name, t), Upstream: up, Databases: t.Databases,
+		Startup: t.Session.Startup.D(), Idle: t.Session.Idle.D(), TokenGrace: t.Session.TokenGrace.D(), Drain: s.drain,
+		MaxStatement: int(t.Limits.Statement), MaxMessage: int(t.Limits.Message), MaxSessions: t.Limits.Sessions,
+	}
+	if t.TLS != config.Off {
+		cfg.GetCertificate = s.cert.GetCertificate
+	}
+	h, err := postgres.New(cfg, postgres.Deps{
+		Identity: s.identity, Secrets: s.vault, Gate: s.gate, Analyzer: s.analyzer, Masker: s.masker,
+		Catalog:        catalogs.of,
+		Classification: func() postgres.Classification { return s.classes.Load() },
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			return dialer.DialContext(ctx, "tcp", string(t.Upstream.Address[0]))
+		},
+		Log: s.log, Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"target": name}, s.metrics),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &handler{target: t, postgres: h, stop: func(context.Context, string) { catalogs.close() }}, nil
+}
+
+// serverName is what the upstream's certificate must name.
+func serverName(t *config.Target) string {
+	if t.Upstream.ServerName != "" {
+		return t.Upstream.ServerName
+	}
+	return hostOf(string(t.Upstream.Address[0]))
+}
+
+// roots are the CAs of a reference; nil are the system's.
+func (s *shared) roots(ctx context.Context, ref config.Ref) (*x509.CertPool, error) {
+	if ref == "" {
+		return nil, nil
+	}
+	text, err := s.vault.Resolve(ctx, string(ref))
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(text)) {
+		return nil, errors.New("holds no certificate in PEM")
+	}
+	return pool, nil
+}
+
+// dialCatalog opens the gateway's own connection, which reads the catalog.
+func (s *shared) dialCatalog(ctx context.Context, t *config.Target, roots *x509.CertPool, database string) (*pgx.Conn, error) {
+	cfg, err := pgx.ParseConfig("")
+	if err != nil {
+		return nil, err
+	}
+	host, port := t.Upstream.Address[0].Split()
+	cfg.Host, cfg.Port, cfg.User, cfg.Database = host, uint16(port), t.Upstream.User, database
+	cfg.Fallbacks = nil
+	cfg.ConnectTimeout = t.Upstream.ConnectTimeout.D()
+	cfg.RuntimeParams = map[string]string{"application_name": "weir catalog"}
+	if t.Upstream.Password != "" {
+		if cfg.Password, err = s.vault.Resolve(ctx, string(t.Upstream.Password)); err != nil {
+			return nil, err
+		}
+	}
+	cfg.TLSConfig = upstreamTLS(t, roots)
+	return pgx.ConnectConfig(ctx, cfg)
+}
+
+// upstreamTLS are the settings of libpq's modes; nil is in clear.
+func upstreamTLS(t *config.Target, roots *x509.CertPool) *tls.Config {
+	if t.Upstream.TLS == config.TLSDisable {
+		return nil
+	}
+	name := serverName(t)
+	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: name}
+	switch t.Upstream.TLS {
+	case config.TLSRequire:
+		c.InsecureSkipVerify = true
+	case config.TLSVerifyCA:
+		c.InsecureSkipVerify = true // the chain is verified below, the name is not
+		c.VerifyConnection = func(state tls.ConnectionState) error {
+			options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
+			for _, cert := range state.PeerCertificates[1:] {
+				options.Intermediates.AddCert(cert)
+			}
+			_, err := state.PeerCertificates[0].Verify(options)
+			return err
+		}
+	}
+	return c
+}

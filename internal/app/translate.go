@@ -1,0 +1,113 @@
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+
+	"github.com/weir-gateway/weir/internal/config"
+	"github.com/weir-gateway/weir/internal/gate"
+	"github.com/weir-gateway/weir/internal/identity"
+	"github.com/weir-gateway/weir/xds"
+)
+
+// xdsTargets says what Envoy must know of the targets, in order of name.
+func (s *shared) xdsTargets(ctx context.Context, cfg *config.Config) ([]xds.Target, error) {
+	var out []xds.Target
+	for _, name := range slices.Sorted(maps.Keys(cfg.Targets)) {
+		t := cfg.Targets[name]
+		one := xds.Target{Name: name, Kind: xds.Kind(t.Kind), Listen: string(t.Listen)}
+		one.Upstream.ConnectTimeout = t.Upstream.ConnectTimeout.D()
+		var err error
+		if t.Kind == config.HTTP {
+			err = s.xdsHTTP(ctx, t, &one)
+		} else {
+			for _, a := range t.Upstream.Address {
+				one.Upstream.Endpoints = append(one.Upstream.Endpoints, string(a))
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("targets.%s: %w", name, err)
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+func (s *shared) xdsHTTP(ctx context.Context, t *config.Target, one *xds.Target) error {
+	u, err := url.Parse(t.Upstream.URL)
+	if err != nil {
+		return fmt.Errorf("upstream.url: %w", err)
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	one.Upstream.Endpoints = []string{net.JoinHostPort(u.Hostname(), port)}
+	one.Host = u.Host
+	one.Inspect = xds.Inspect(t.Inspect)
+	one.Idle = t.Session.Idle.D()
+	if u.Scheme == "https" {
+		one.Upstream.TLS = &xds.UpstreamTLS{ServerName: t.Upstream.ServerName}
+		if t.Upstream.CA != "" {
+			if one.Upstream.TLS.CA, err = s.vault.Resolve(ctx, string(t.Upstream.CA)); err != nil {
+				return fmt.Errorf("upstream.ca: %w", err)
+			}
+		}
+	}
+	if t.TLS != config.Off {
+		p := s.cert.now.Load()
+		one.TLS = &xds.ListenerTLS{Certificate: string(p.cert), Key: xds.Secret(p.key)}
+	}
+	return nil
+}
+
+// identityConfig says whose tokens are accepted.
+func (s *shared) identityConfig(ctx context.Context, cfg *config.Config) (identity.Config, error) {
+	out := identity.Config{Skew: cfg.Identity.Skew.D()}
+	for n, i := range cfg.Identity.Issuers {
+		one := identity.Issuer{URL: i.URL, Audiences: i.Audiences, Roles: i.Roles, Kind: map[gate.Kind]map[string][]string{}}
+		for _, a := range i.Algorithms {
+			one.Algorithms = append(one.Algorithms, string(a))
+		}
+		for kind, claims := range i.Kind {
+			one.Kind[gate.Kind(kind)] = map[string][]string{}
+			for claim, values := range claims {
+				one.Kind[gate.Kind(kind)][claim] = values
+			}
+		}
+		var err error
+		if one.Roots, err = s.roots(ctx, i.CA); err != nil {
+			return out, fmt.Errorf("identity.issuers[%d].ca: %w", n, err)
+		}
+		out.Issuers = append(out.Issuers, one)
+	}
+	return out, nil
+}
+
+// systemRoots are the files in which systems keep the CAs that they trust, for
+// Envoy, which knows no default.
+var systemRootFiles = []string{
+	"/etc/ssl/certs/ca-certificates.crt", // Debian
+	"/etc/pki/tls/certs/ca-bundle.crt",   // Fedora
+	"/etc/ssl/ca-bundle.pem",             // openSUSE
+	"/etc/ssl/cert.pem",                  // Alpine, macOS
+}
+
+func systemRoots() string {
+	for _, path := range append([]string{os.Getenv("SSL_CERT_FILE")}, systemRootFiles...) {
+		if path == "" {
+			continue
+		}
+		text, err := os.ReadFile(path)
+		if err == nil && x509.NewCertPool().AppendCertsFromPEM(text) {
+			return path
+		}
+	}
+	return ""
+}
