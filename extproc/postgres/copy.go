@@ -65,6 +65,9 @@ func (s *session) outsideCopy(kind byte, size int) (bool, error) {
 	if s.copying == nil {
 		return true, nil
 	}
+	if err := s.flush(); err != nil { // the COPY itself may not have been sent
+		return false, err
+	}
 	owed, reading := s.copyOwed()
 	ignored := kind == msgSync || kind == msgFlush
 	if owed && !reading && !ignored {

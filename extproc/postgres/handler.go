@@ -113,6 +113,12 @@ func (h *Handler) signIn(ctx context.Context, t *extproc.Tunnel, g *greeting, of
 	if err := g.sendNegotiation(); err != nil {
 		return nil, err
 	}
+	if down != nil {
+		// Told at once: of a target that refused the connection, Envoy may not
+		// let the client say anything more.
+		h.deps.Log.WarnContext(ctx, "the server did not answer", "target", h.cfg.Target.Name, "err", down)
+		return nil, h.unreachable()
+	}
 	if limit := h.cfg.MaxSessions; limit > 0 && h.count.Load() > int64(limit) {
 		return nil, fatal(codeTooManyConnections, "target %s has as many sessions as the gateway allows (%d)", h.cfg.Target.Name, limit)
 	}
@@ -142,7 +148,7 @@ func (h *Handler) signIn(ctx context.Context, t *extproc.Tunnel, g *greeting, of
 		p.severity = "FATAL"
 		return nil, &recorded{p}
 	}
-	if err := h.connect(ctx, s, t, g, database, offered, down); err != nil {
+	if err := h.connect(ctx, s, t, g, database, offered); err != nil {
 		s.finish(ctx, "no connection to the target")
 		return nil, &recorded{err}
 	}
@@ -150,8 +156,8 @@ func (h *Handler) signIn(ctx context.Context, t *extproc.Tunnel, g *greeting, of
 }
 
 // connect signs in to the server and tells the client that it is in.
-func (h *Handler) connect(ctx context.Context, s *session, t *extproc.Tunnel, g *greeting, database string, offered bool, down error) error {
-	server, err := h.dialled(ctx, t.Server, g, database, offered, down)
+func (h *Handler) connect(ctx context.Context, s *session, t *extproc.Tunnel, g *greeting, database string, offered bool) error {
+	server, err := h.dialled(ctx, t.Server, g, database, offered)
 	if err != nil {
 		return err
 	}
@@ -163,12 +169,7 @@ func (h *Handler) connect(ctx context.Context, s *session, t *extproc.Tunnel, g 
 }
 
 // dialled brings the connection to the server to where queries can be sent.
-func (h *Handler) dialled(ctx context.Context, conn net.Conn, g *greeting, database string, offered bool, down error) (*signedIn, error) {
-	unreachable := fatal(codeConnectionFailure, "target %s cannot be reached", h.cfg.Target.Name)
-	if down != nil {
-		h.deps.Log.WarnContext(ctx, "the server did not answer", "target", h.cfg.Target.Name, "err", down)
-		return nil, unreachable
-	}
+func (h *Handler) dialled(ctx context.Context, conn net.Conn, g *greeting, database string, offered bool) (*signedIn, error) {
 	secure, err := secureServer(ctx, conn, &h.cfg.Upstream, offered)
 	if err == nil {
 		var server *signedIn
@@ -186,10 +187,14 @@ func (h *Handler) dialled(ctx context.Context, conn net.Conn, g *greeting, datab
 	}
 	h.deps.Log.ErrorContext(ctx, "no sign-in to the server", "target", h.cfg.Target.Name, "err", err)
 	if gone(err) {
-		return nil, unreachable
+		return nil, h.unreachable()
 	}
 	return nil, fatal(codeConnectionFailure, "the gateway could not sign in to target %s", h.cfg.Target.Name).
 		withHint("The gateway's operator can see the reason in its log.")
+}
+
+func (h *Handler) unreachable() *problem {
+	return fatal(codeConnectionFailure, "target %s cannot be reached", h.cfg.Target.Name)
 }
 
 // recorded is a refusal that the gate has recorded already.

@@ -96,11 +96,17 @@ func (o *operation) unmaskable() *problem {
 	case copiesOut && (sh.opaque || sh.unknown || touches(o.masks, sh)):
 		return failed(codeInsufficient, "refused by policy: COPY would deliver columns that are masked (copy_masked)").
 			withHint("Use SELECT: its rows are masked. Or copy only columns that are not masked.").of(&o.decision)
-	case sh.opaque && returnsRows:
+	case sh.opaque && returnsRows && !sh.misspelt():
 		return failed(codeInsufficient, "refused by policy: the source of a result column could not be traced, and columns of this target are masked (opaque)").
 			withHint("Select columns of tables by name, without dynamic SQL or functions that the gateway does not know.").of(&o.decision)
 	}
 	return nil
+}
+
+// misspelt says that a statement names a relation or column that is not known.
+// The server's own error says so best; should it have none, the rows stay here.
+func (s *shape) misspelt() bool {
+	return slices.Contains(s.risks, sqlmeta.RiskUnknownRelation) || slices.Contains(s.risks, sqlmeta.RiskUnknownColumn)
 }
 
 // rowActions are those whose statements return rows by their nature.

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -187,9 +187,11 @@ type world struct {
 	rules  rules
 	ledger *ledger
 	people *people
-	log    bytes.Buffer
+	log    lockedBuffer
+	peer   string // address of clients, where it is not the real one
 	ca     *pki.CA
 
+	mu      sync.Mutex // guards rules
 	handler *Handler
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
@@ -222,20 +224,28 @@ func newWorld(t *testing.T) *world {
 	w.deps = Deps{
 		Identity: issuer{}, Secrets: secrets{"secret:orders": "upstream-secret"}, Masker: sharedMasker(),
 		Classification: func() Classification { return &classified{} },
-		Log:            slog.New(slog.NewTextHandler(&lockedWriter{w: &w.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:            slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	return w
 }
 
-type lockedWriter struct {
+// lockedBuffer is a buffer that many write to.
+type lockedBuffer struct {
 	mu sync.Mutex
-	w  io.Writer
+	b  bytes.Buffer
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) {
+func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return l.b.Write(p)
+}
+
+// logged is what the gateway has logged.
+func (w *world) logged() string {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	return w.log.b.String()
 }
 
 // classify classifies columns and masks their classes.
@@ -244,10 +254,23 @@ func (w *world) classify(c classes) {
 	w.deps.Classification = func() Classification { return have }
 }
 
+func (w *world) decide(in *gate.Input) gate.Decision {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rules(in)
+}
+
+// rule puts other rules in force.
+func (w *world) rule(r rules) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rules = r
+}
+
 // start makes the handler.
 func (w *world) start() {
 	w.t.Helper()
-	g, err := gate.New(rules(func(in *gate.Input) gate.Decision { return w.rules(in) }), w.people, w.ledger, w.deps.Log)
+	g, err := gate.New(rules(w.decide), w.people, w.ledger, w.deps.Log)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -317,8 +340,12 @@ func (w *world) tunnel(ctx context.Context, client net.Conn, upstream string) {
 		server = refusedConn{Conn: client}
 	}
 	defer server.Close()
+	peer := w.peer
+	if peer == "" {
+		peer = client.RemoteAddr().String()
+	}
 	w.handler.ServeTunnel(ctx, &extproc.Tunnel{
-		Target: w.cfg.Target.Name, Peer: extproc.Peer{Address: client.RemoteAddr().String()}, Client: client, Server: server,
+		Target: w.cfg.Target.Name, Peer: extproc.Peer{Address: peer}, Client: client, Server: server,
 	})
 }
 
@@ -331,3 +358,18 @@ func (refusedConn) Close() error                     { return nil }
 func (refusedConn) SetDeadline(time.Time) error      { return nil }
 func (refusedConn) SetReadDeadline(time.Time) error  { return nil }
 func (refusedConn) SetWriteDeadline(time.Time) error { return nil }
+
+// operationOf is the operation that an event is about.
+func operationOf(e *gate.Event) *gate.Operation {
+	raw, err := json.Marshal(e.Body)
+	if err != nil {
+		panic(err)
+	}
+	var body struct {
+		Operation *gate.Operation `json:"operation"`
+	}
+	if err := json.Unmarshal(raw, &body); err != nil {
+		panic(err)
+	}
+	return body.Operation
+}

@@ -1,0 +1,307 @@
+package postgres
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-gateway/weir/internal/gate"
+)
+
+// reason is why the session ended, as it was recorded.
+func (w *world) reason() string {
+	w.t.Helper()
+	var reason string
+	waitFor(w.t, func() bool {
+		w.ledger.mu.Lock()
+		defer w.ledger.mu.Unlock()
+		for _, e := range w.ledger.events {
+			if c, ok := e.Body.(gate.Closing); ok {
+				reason = c.Reason
+				return true
+			}
+		}
+		return false
+	})
+	return reason
+}
+
+// slowServer answers a query only when it is told to.
+func slowServer(release chan struct{}) func(*pgproto3.Backend) error {
+	return func(b *pgproto3.Backend) error {
+		for {
+			m, err := b.Receive()
+			if err != nil {
+				return err
+			}
+			switch m.(type) {
+			case *pgproto3.Query:
+				<-release
+				b.Send(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 0")})
+				b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+			case *pgproto3.Execute:
+				b.Send(&pgproto3.DataRow{Values: [][]byte{[]byte("public")}})
+				b.Send(&pgproto3.CommandComplete{CommandTag: []byte("SHOW")})
+			case *pgproto3.Sync:
+				b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+			case *pgproto3.Parse:
+				b.Send(&pgproto3.ParseComplete{})
+			case *pgproto3.Bind:
+				b.Send(&pgproto3.BindComplete{})
+			case *pgproto3.Close:
+				b.Send(&pgproto3.CloseComplete{})
+			case *pgproto3.Terminate:
+				return nil
+			}
+			if err := b.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func TestTerminate(t *testing.T) {
+	w := fakeWorld(t)
+	c := dialRaw(t, w.serve(newFakeServer().serve(t)))
+	c.ask("SELECT 1")
+	c.send(&pgproto3.Terminate{})
+	if got := w.reason(); got != "the client ended it" {
+		t.Errorf("recorded %q", got)
+	}
+}
+
+func TestClientVanishes(t *testing.T) {
+	w := fakeWorld(t)
+	release := make(chan struct{})
+	server := newFakeServer()
+	server.after = slowServer(release)
+	c := dialRaw(t, w.serve(server.serve(t)))
+	c.send(&pgproto3.Query{String: "SELECT 1"})
+	waitFor(t, func() bool { return len(w.ledger.texts()) == 1 })
+	c.conn.Close()
+	if got := w.reason(); got != "the client went away" {
+		t.Errorf("recorded %q", got)
+	}
+	if o := w.ledger.outcomes(); len(o) != 1 || o[0].Status != "aborted" {
+		t.Errorf("the statement ended as %+v", o)
+	}
+	close(release)
+}
+
+func TestServerVanishes(t *testing.T) {
+	w := fakeWorld(t)
+	server := newFakeServer()
+	server.after = func(b *pgproto3.Backend) error { return nil }
+	c := dialRaw(t, w.serve(server.serve(t)))
+	sees(t, []string{describeMessage(c.receive())}, "FATAL 08006")
+	if got := w.reason(); got != "the server closed the connection" {
+		t.Errorf("recorded %q", got)
+	}
+}
+
+func TestServerSaysWhyItEnds(t *testing.T) {
+	w := fakeWorld(t)
+	server := newFakeServer()
+	server.after = func(b *pgproto3.Backend) error {
+		b.Send(&pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "57P01", Message: "terminating connection"})
+		return b.Flush()
+	}
+	c := dialRaw(t, w.serve(server.serve(t)))
+	sees(t, []string{describeMessage(c.receive())}, "FATAL 57P01")
+	if m, err := c.f.Receive(); err == nil {
+		t.Errorf("and then %s", describeMessage(m))
+	}
+}
+
+func TestDrain(t *testing.T) {
+	t.Run("idle", func(t *testing.T) {
+		w := fakeWorld(t)
+		c := dialRaw(t, w.serve(newFakeServer().serve(t)))
+		w.cancel()
+		sees(t, []string{describeMessage(c.receive())}, "FATAL 57P01")
+		if got := w.reason(); got != "the gateway stopped" {
+			t.Errorf("recorded %q", got)
+		}
+	})
+	t.Run("busy", func(t *testing.T) {
+		w := fakeWorld(t)
+		release := make(chan struct{})
+		server := newFakeServer()
+		server.after = slowServer(release)
+		c := dialRaw(t, w.serve(server.serve(t)))
+		c.send(&pgproto3.Query{String: "SELECT 1"})
+		waitFor(t, func() bool { return len(w.ledger.texts()) == 1 })
+		w.cancel()
+		close(release)
+		sees(t, c.until(1), "done SELECT 0", "ready I")
+		sees(t, []string{describeMessage(c.receive())}, "FATAL 57P01")
+	})
+	t.Run("too busy", func(t *testing.T) {
+		w := fakeWorld(t)
+		w.cfg.Drain = 50 * time.Millisecond
+		release := make(chan struct{})
+		server := newFakeServer()
+		server.after = slowServer(release)
+		c := dialRaw(t, w.serve(server.serve(t)))
+		c.send(&pgproto3.Query{String: "SELECT 1"})
+		waitFor(t, func() bool { return len(w.ledger.texts()) == 1 })
+		w.cancel()
+		sees(t, []string{describeMessage(c.receive())}, "FATAL 57P01")
+		close(release)
+	})
+}
+
+func TestTokenExpires(t *testing.T) {
+	w := fakeWorld(t)
+	w.deps.Identity = issuer{expires: time.Now().Add(300 * time.Millisecond)}
+	c := dialRaw(t, w.serve(newFakeServer().serve(t)))
+	sees(t, []string{describeMessage(c.receive())}, "FATAL 28000")
+	if got := w.reason(); got != "the token expired" {
+		t.Errorf("recorded %q", got)
+	}
+}
+
+func TestIdle(t *testing.T) {
+	w := fakeWorld(t)
+	w.cfg.Idle = 100 * time.Millisecond
+	c := dialRaw(t, w.serve(newFakeServer().serve(t)))
+	sees(t, []string{describeMessage(c.receive())}, "FATAL 57P05")
+}
+
+func TestTooManySessions(t *testing.T) {
+	w := fakeWorld(t)
+	w.cfg.MaxSessions = 1
+	address := w.serve(newFakeServer().serve(t))
+	dialRaw(t, address)
+	k := newTalk(t, address)
+	k.write(startPacket(pgproto3.ProtocolVersion30, userShop...))
+	if got := k.signIn("good"); !strings.HasPrefix(got[0], "FATAL 53300") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Nothing is forwarded that could not be recorded, and nothing delivered.
+func TestEvidenceFails(t *testing.T) {
+	t.Run("before", func(t *testing.T) {
+		w := fakeWorld(t)
+		c := dialRaw(t, w.serve(newFakeServer().serve(t)))
+		w.ledger.fail(errors.New("disk full"))
+		sees(t, c.ask("SELECT 1"), "ERROR 58000", "ready I")
+		w.ledger.fail(nil)
+		sees(t, c.ask("SELECT 2"), "columns text", "row SELECT 2", "done SELECT 1", "ready I")
+	})
+	t.Run("behind", func(t *testing.T) {
+		w := fakeWorld(t)
+		release := make(chan struct{})
+		server := newFakeServer()
+		server.after = slowServer(release)
+		c := dialRaw(t, w.serve(server.serve(t)))
+		c.send(&pgproto3.Query{String: "SELECT 1"})
+		waitFor(t, func() bool { return len(w.ledger.stream(gate.RequestStream)) > 0 })
+		w.ledger.fail(errors.New("disk full"))
+		close(release)
+		sees(t, []string{describeMessage(c.receive())}, "FATAL 58000")
+	})
+	t.Run("at sign-in", func(t *testing.T) {
+		w := fakeWorld(t)
+		w.ledger.fail(errors.New("disk full"))
+		k := newTalk(t, w.serve(newFakeServer().serve(t)))
+		k.write(startPacket(pgproto3.ProtocolVersion30, userShop...))
+		if got := k.signIn("good"); !strings.HasPrefix(got[0], "FATAL 58000") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// A server that says what it was not asked ends the session.
+func TestServerOutOfOrder(t *testing.T) {
+	for name, messages := range map[string][]pgproto3.BackendMessage{
+		"a row":           {&pgproto3.DataRow{Values: [][]byte{[]byte("secret")}}},
+		"ready":           {&pgproto3.ReadyForQuery{TxStatus: 'I'}},
+		"parsed":          {&pgproto3.ParseComplete{}},
+		"authentication":  {&pgproto3.AuthenticationOk{}},
+		"copy both":       {&pgproto3.CopyBothResponse{}},
+		"function result": {&pgproto3.FunctionCallResponse{Result: []byte("secret")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := fakeWorld(t)
+			server := newFakeServer()
+			server.after = func(b *pgproto3.Backend) error {
+				for _, m := range messages {
+					b.Send(m)
+				}
+				if err := b.Flush(); err != nil {
+					return err
+				}
+				_, err := b.Receive()
+				return err
+			}
+			c := dialRaw(t, w.serve(server.serve(t)))
+			sees(t, []string{describeMessage(c.receive())}, "FATAL 08P01")
+		})
+	}
+}
+
+// A client that does not read holds up nobody but itself, and can be ended.
+func TestClientThatDoesNotRead(t *testing.T) {
+	w := fakeWorld(t)
+	w.cfg.Drain = 100 * time.Millisecond
+	server := newFakeServer()
+	server.after = func(b *pgproto3.Backend) error {
+		big := &pgproto3.DataRow{Values: [][]byte{make([]byte, 60_000)}}
+		for {
+			m, err := b.Receive()
+			if err != nil {
+				return err
+			}
+			if _, ok := m.(*pgproto3.Query); !ok {
+				continue
+			}
+			for {
+				b.Send(big)
+				if err := b.Flush(); err != nil {
+					return net.ErrClosed
+				}
+			}
+		}
+	}
+	server.after = withProbe(server.after)
+	c := dialRaw(t, w.serve(server.serve(t)))
+	c.send(&pgproto3.Query{String: "SELECT 1"})
+	waitFor(t, func() bool { return len(w.ledger.texts()) == 1 })
+	w.cancel()
+	waitFor(t, func() bool { return w.handler.Sessions() == 0 })
+}
+
+// withProbe answers the gateway's own first question and then does as it is told.
+func withProbe(then func(*pgproto3.Backend) error) func(*pgproto3.Backend) error {
+	return func(b *pgproto3.Backend) error {
+		for {
+			m, err := b.Receive()
+			if err != nil {
+				return err
+			}
+			switch m.(type) {
+			case *pgproto3.Parse:
+				b.Send(&pgproto3.ParseComplete{})
+			case *pgproto3.Bind:
+				b.Send(&pgproto3.BindComplete{})
+			case *pgproto3.Close:
+				b.Send(&pgproto3.CloseComplete{})
+			case *pgproto3.Execute:
+				b.Send(&pgproto3.DataRow{Values: [][]byte{[]byte("none")}})
+				b.Send(&pgproto3.CommandComplete{CommandTag: []byte("SHOW")})
+			case *pgproto3.Sync:
+				b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+				if err := b.Flush(); err != nil {
+					return err
+				}
+				return then(b)
+			}
+		}
+	}
+}
