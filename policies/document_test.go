@@ -35,7 +35,7 @@ func TestMalformed(t *testing.T) {
 		{"an empty ttl", `hold contains {"rule": "x", "approvers": ["a"], "ttl": ""} if true`, "ttl is empty"},
 		{"a mask of nothing", `mask contains {"with": "redact"} if true`, "one of class, column and path"},
 		{"a mask of two things", `mask contains {"class": "x", "path": "$.a", "with": "redact"} if true`, "one of class, column and path"},
-		{"a mask with a slip", `mask contains {"clas": "x"} if true`, `no field "clas"`},
+		{"a mask with a slip", `mask contains {"klass": "x"} if true`, `no field "klass"`},
 		{"a column without its table", `mask contains {"column": "ssn", "with": "redact"} if true`, "column is not schema.table.column"},
 		{"a path without a root", `mask contains {"path": "a.b", "with": "redact"} if true`, "path does not begin with $"},
 		{"keeping less than nothing", `mask contains {"class": "x", "with": "partial", "keep_last": -4} if true`, "keep_last is not a whole number"},

@@ -96,11 +96,11 @@ func (t *ruleTrace) TraceEvent(e topdown.Event) {
 	if !ok || e.Op != topdown.ExitOp || rule.Module == nil || rule.Location == nil {
 		return
 	}
-	pkg := packagePath(rule.Module)
-	if pkg == "weir" || pkg == "weir.lib" {
+	pkg, name := packagePath(rule.Module), rule.Head.Ref()[0].String()
+	if isLibrary(rule.Location.File) && (pkg != defaultsPackage || !isContribution(name)) {
 		return
 	}
-	t.fired[FiredRule{Rule: pkg + "." + rule.Head.Ref()[0].String(), File: rule.Location.File, Line: rule.Location.Row}] = true
+	t.fired[FiredRule{Rule: pkg + "." + name, File: rule.Location.File, Line: rule.Location.Row}] = true
 }
 
 func (t *ruleTrace) sorted() []FiredRule {

@@ -45,7 +45,7 @@ func checkModule(f file, m *ast.Module) []Problem {
 func checkPackage(f file, m *ast.Module) (Problem, bool) {
 	path := packagePath(m)
 	switch {
-	case path == "weir", path == "weir.lib", path == "weir.said", path == defaultsPackage:
+	case path == "weir", path == "weir.lib", path == "weir.said", path == defaultsPackage, strings.HasPrefix(path, defaultsPackage+"."):
 		return at(m.Package.Location, "package_taken", fmt.Sprintf(
 			"package %s is the library's and cannot be extended: write package weir.rules.<name>, and waive contains \"<code>\" to take a default back", path)), false
 	case strings.HasPrefix(path, rulesPackage+"."):

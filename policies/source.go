@@ -95,6 +95,9 @@ func (src *source) walk(root string) error {
 		if info.IsDir() {
 			return fmt.Errorf("%s is a link to a folder: put the files themselves here", f.path)
 		}
+		if isLibrary(f.path) {
+			return fmt.Errorf("%s: a name that begins with %q is the library's", f.path, libraryPrefix)
+		}
 		if !f.isRego() && !f.isData() {
 			src.ignore(f.path)
 			return nil

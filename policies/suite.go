@@ -145,7 +145,7 @@ func (r *TestReport) cover(report cover.Report) {
 		}
 		c := FileCoverage{File: name, Coverage: f.Coverage}
 		for _, rng := range f.NotCovered {
-			c.NotCovered = append(c.NotCovered, LineRange{From: rng.Start.Row, To: rng.End.Row})
+			c.NotCovered = join(c.NotCovered, LineRange{From: rng.Start.Row, To: rng.End.Row})
 		}
 		r.Files = append(r.Files, c)
 		covered += f.CoveredLines
@@ -155,6 +155,15 @@ func (r *TestReport) cover(report cover.Report) {
 	if all > 0 {
 		r.Coverage = 100 * float64(covered) / float64(all)
 	}
+}
+
+// join adds a range to a list in order of lines, in one with what it touches.
+func join(list []LineRange, r LineRange) []LineRange {
+	if n := len(list); n > 0 && r.From <= list[n-1].To+1 {
+		list[n-1].To = max(list[n-1].To, r.To)
+		return list
+	}
+	return append(list, r)
 }
 
 // hasUserFiles says whether anything but the library was tested.
