@@ -156,7 +156,8 @@ func (s *shared) newHandler(ctx context.Context, name string, t *config.Target) 
 	return s.newPostgres(ctx, name, t)
 }
 
-func gateTarget(name string, t *config.Target) gate.Target {
+// GateTarget is a target in the words of the gate.
+func GateTarget(name string, t *config.Target) gate.Target {
 	labels := t.Labels
 	if labels == nil {
 		labels = map[string]string{}
@@ -169,7 +170,7 @@ func (s *shared) newHTTP(name string, t *config.Target) (*handler, error) {
 	for header, template := range t.Headers {
 		inject[header] = string(template)
 	}
-	h, err := http.New(http.Config{Target: gateTarget(name, t), Inject: inject, MaxBody: int64(t.Limits.Body)}, http.Deps{
+	h, err := http.New(http.Config{Target: GateTarget(name, t), Inject: inject, MaxBody: int64(t.Limits.Body)}, http.Deps{
 		Identity: s.identity, Secrets: expander{s.vault}, Classes: &paths{classes: s.classes, target: name},
 		Gate: s.gate, Masker: s.masker, Log: s.log,
 	})
@@ -224,7 +225,7 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 	}, s.log.With("target", name))
 	dialer := net.Dialer{Timeout: t.Upstream.ConnectTimeout.D()}
 	cfg := postgres.Config{
-		Target: gateTarget(name, t), Upstream: up, Databases: t.Databases,
+		Target: GateTarget(name, t), Upstream: up, Databases: t.Databases,
 		Startup: t.Session.Startup.D(), Idle: t.Session.Idle.D(), TokenGrace: t.Session.TokenGrace.D(), Drain: s.drain,
 		MaxStatement: int(t.Limits.Statement), MaxMessage: int(t.Limits.Message), MaxSessions: t.Limits.Sessions,
 	}

@@ -24,7 +24,9 @@ func (s *store) ready(context.Context) error { return nil }
 
 var errNot = errors.New("not wired")
 
-func (s *store) Sessions(ctx context.Context, f web.Filter) ([]web.Session, error) { return nil, errNot }
+func (s *store) Sessions(ctx context.Context, f web.Filter) ([]web.Session, error) {
+	return nil, errNot
+}
 func (s *store) Session(ctx context.Context, id string) (*web.Session, []web.Operation, error) {
 	return nil, nil, errNot
 }

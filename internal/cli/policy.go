@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -136,54 +135,46 @@ func printTests(e *env, r *policies.TestReport) {
 type policyEvalCmd struct {
 	output
 	bundle
-	Target string            `required:"" placeholder:"NAME" help:"Target, as the configuration names it."`
-	Text   string            `required:"" xor:"what" placeholder:"SQL" help:"Statement for a target of kind postgres, or METHOD /path for one of kind http."`
-	As     string            `required:"" placeholder:"SUBJECT" help:"Who asks."`
-	Kind   string            `enum:"agent,service,human" default:"agent" help:"Kind of principal: ${enum}."`
-	Role   []string          `placeholder:"ROLE" help:"Roles: group:NAME or role:NAME."`
-	Body   string            `placeholder:"JSON" help:"Body of an HTTP request."`
-	Label  map[string]string `placeholder:"NAME=VALUE" help:"Labels of the target, instead of the configuration's."`
+	Target string   `required:"" placeholder:"NAME" help:"Target, as the configuration names it."`
+	Text   string   `required:"" placeholder:"TEXT" help:"Statement for a target of kind postgres, METHOD /path for one of kind http."`
+	Body   string   `placeholder:"JSON" help:"Body of the request."`
+	As     string   `required:"" placeholder:"SUBJECT" help:"Who asks."`
+	Kind   string   `enum:"agent,service,human" default:"agent" help:"Kind of principal: ${enum}."`
+	Role   []string `placeholder:"ROLE" help:"Roles: group:NAME or role:NAME."`
 }
 
 // Help shows how it is used.
 func (*policyEvalCmd) Help() string {
-	return `Nothing is run: the text is analysed and judged.
+	return `Nothing is run: the text is analysed and judged. For a statement, the target's database is asked what its tables are.
 
   weir policy eval --target shop --as agent-1 --text "drop table customers"
-  weir policy eval --target customers-api --as agent-1 --text "POST /refunds" --body '{"amount": 250}'
-
-Without a connection to the database its tables are not known, so a rule about classes sees what the classification names.`
+  weir policy eval --target customers-api --as agent-1 --text "POST /refunds" --body '{"amount": 250}'`
 }
 
 // Run implements the command.
 func (c *policyEvalCmd) Run(e *env) error {
-	cfg, classes, err := c.load(e)
+	rules, classes, err := c.load(e)
 	if err != nil {
 		return err
 	}
-	target, err := c.target(e)
+	cfg, err := config.Load(e.config)
 	if err != nil {
 		return err
 	}
-	op, err := app.Analyse(e.ctx, target, c.Text, c.Body, classes)
+	op, err := app.Analyse(e.ctx, cfg, c.Target, c.Text, c.Body, classes)
 	if err != nil {
 		return err
 	}
-	engine, err := policies.New(e.ctx, cfg, policies.Deps{
+	engine, err := policies.New(e.ctx, rules, policies.Deps{
 		Log: slog.New(slog.DiscardHandler), Classification: func() policies.Classification { return classes },
 	})
 	if err != nil {
 		return err
 	}
-	roles := c.Role
-	if roles == nil {
-		roles = []string{}
-	}
-	x, err := engine.Eval(e.ctx, &gate.Input{
-		Phase: gate.Operate, Target: &target, Operation: op, Approvals: []gate.Vote{}, Now: time.Now().UnixNano(),
-		Principal: &gate.Principal{Subject: c.As, Kind: gate.Kind(c.Kind), Roles: roles, Claims: map[string]any{}, OnBehalfOf: []gate.Actor{}, Auth: "oidc"},
-		Session:   gate.SessionView{ID: gate.NewID(), Started: time.Now().UTC().Format(time.RFC3339Nano), ClassesRead: []string{}},
-	})
+	in := c.input(op)
+	target := app.GateTarget(c.Target, cfg.Targets[c.Target])
+	in.Target = &target
+	x, err := engine.Eval(e.ctx, in)
 	if err != nil {
 		return err
 	}
@@ -194,30 +185,17 @@ func (c *policyEvalCmd) Run(e *env) error {
 	return nil
 }
 
-// target is the one of the configuration where there is one, so that its kind
-// and labels are right.
-func (c *policyEvalCmd) target(e *env) (gate.Target, error) {
-	t := gate.Target{Name: c.Target, Kind: "postgres", Labels: map[string]string{}}
-	if _, err := os.Stat(e.config); err == nil {
-		cfg, err := config.Load(e.config)
-		if err != nil {
-			return t, err
-		}
-		one, ok := cfg.Targets[c.Target]
-		if !ok {
-			return t, fmt.Errorf("%s has no target %q", e.config, c.Target)
-		}
-		t.Kind = string(one.Kind)
-		if one.Labels != nil {
-			t.Labels = one.Labels
-		}
-	} else if app.LooksLikeHTTP(c.Text) {
-		t.Kind = "http"
+func (c *policyEvalCmd) input(op *gate.Operation) *gate.Input {
+	roles := c.Role
+	if roles == nil {
+		roles = []string{}
 	}
-	if c.Label != nil {
-		t.Labels = c.Label
+	now := time.Now()
+	return &gate.Input{
+		Phase: gate.Operate, Operation: op, Approvals: []gate.Vote{}, Now: now.UnixNano(),
+		Principal: &gate.Principal{Subject: c.As, Kind: gate.Kind(c.Kind), Roles: roles, Claims: map[string]any{}, OnBehalfOf: []gate.Actor{}, Auth: "oidc"},
+		Session:   gate.SessionView{ID: gate.NewID(), Started: now.UTC().Format(time.RFC3339Nano), ClassesRead: []string{}},
 	}
-	return t, nil
 }
 
 func printExplanation(e *env, op *gate.Operation, x *policies.Explanation) {
@@ -238,7 +216,9 @@ func printExplanation(e *env, op *gate.Operation, x *policies.Explanation) {
 	}
 	e.printf("rules that fired:\n")
 	for _, f := range x.Fired {
-		e.printf("  %s  %s:%d\n", f.Rule, f.File, f.Line)
+		if !strings.HasPrefix(f.Rule, "weir.said.") { // the fold, which always does
+			e.printf("  %s  %s:%d\n", f.Rule, f.File, f.Line)
+		}
 	}
 	e.printf("revision %s, %.2f ms\n", short(x.Decision.Revision), x.Decision.Millis)
 }
