@@ -103,7 +103,7 @@ func (s *Stage) Env(more ...string) []string {
 			kept = append(kept, e)
 		}
 	}
-	kept = append(kept, "WEIR_ENVOY="+s.Parts.Envoy, "WEIR_LIBCHDB="+s.Parts.LibCHDB, "XDG_CACHE_HOME="+s.Path("cache"))
+	kept = append(kept, "WEIR_ENVOY="+s.Parts.Envoy, "WEIR_LIBCHDB="+s.Parts.LibCHDB)
 	return append(kept, more...)
 }
 

@@ -22,18 +22,27 @@ const (
 	apiKey           = "known-to-the-gateway-only"
 )
 
-func (s *Stage) startPostgres(ctx context.Context, ca *pki.CA) error {
+// Credentials are what only the gateway knows, by the name of the secret.
+func Credentials() map[string]string {
+	return map[string]string{"shop": databasePassword, "customers-api": apiKey}
+}
+
+func (s *Stage) startPostgres(ctx context.Context, ca *pki.CA, edit func(*postgres.Options)) error {
 	s.say("starting PostgreSQL with the shop (the first time it is created)")
 	leaf, err := ca.Issue(pki.Request{})
 	if err != nil {
 		return err
 	}
-	s.Postgres, err = postgres.Start(ctx, postgres.Options{
+	options := postgres.Options{
 		Dir: s.Path("postgres"), Bin: s.Parts.PostgresBin, TLS: &postgres.TLS{Cert: leaf.CertPEM, Key: leaf.KeyPEM},
 		Databases: []string{"shop"},
 		SQL:       []string{"CREATE ROLE " + databaseUser + " LOGIN PASSWORD '" + databasePassword + "'", "GRANT ALL ON SCHEMA public TO " + databaseUser},
 		Load:      load,
-	})
+	}
+	if edit != nil {
+		edit(&options)
+	}
+	s.Postgres, err = postgres.Start(ctx, options)
 	return err
 }
 
@@ -48,7 +57,7 @@ func load(ctx context.Context, server *postgres.Server) error {
 }
 
 // startAPI serves the customers API over TLS on a free port.
-func (s *Stage) startAPI(ctx context.Context, ca *pki.CA) error {
+func (s *Stage) startAPI(ctx context.Context, ca *pki.CA, wrap func(http.Handler) http.Handler) error {
 	s.say("starting the customers API")
 	leaf, err := ca.Issue(pki.Request{})
 	if err != nil {
@@ -63,7 +72,11 @@ func (s *Stage) startAPI(ctx context.Context, ca *pki.CA) error {
 		return err
 	}
 	log := slog.New(slog.DiscardHandler)
-	s.api = &http.Server{Handler: api.New(shop.New(shop.Seed), apiKey, log).Handler(), ReadHeaderTimeout: 10 * time.Second}
+	handler := api.New(shop.New(shop.Seed), apiKey, log).Handler()
+	if wrap != nil {
+		handler = wrap(handler)
+	}
+	s.api = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	s.Settings.API = "https://" + listener.Addr().String()
 	secure := tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
 	go func() { _ = s.api.Serve(secure) }() // ends with Close

@@ -24,6 +24,8 @@ type Settings struct {
 	Web            string // host:port
 	Policy         string // folder
 	Classification string // file
+	Shop           string // further lines of the target shop, indented by four
+	Targets        string // further targets, indented by two
 	Extra          string // YAML at top level
 }
 
@@ -47,12 +49,12 @@ targets:
       ca: file:{{.CA}}
       server_name: localhost
     labels: {env: demo}
-  customers-api:
+{{.Shop}}  customers-api:
     kind: http
     listen: {{.APIListen}}
     upstream: {url: {{.API}}, ca: file:{{.CA}}}
     headers: {Authorization: "Bearer {{"{{"}}secret:customers-api{{"}}"}}"}
-policy: {bundle: {{.Policy}}, classification: {{.Classification}}}
+{{.Targets}}policy: {bundle: {{.Policy}}, classification: {{.Classification}}}
 web: {listen: {{.Web}}, readers: [group:audit]}
 {{.Extra}}`))
 
@@ -83,7 +85,7 @@ func (s *Stage) configure(ctx context.Context, edit func(*Settings)) error {
 	if err := s.WriteConfig(); err != nil {
 		return err
 	}
-	for name, value := range map[string]string{"shop": databasePassword, "customers-api": apiKey} {
+	for name, value := range Credentials() {
 		if out, err := s.Weir(ctx, strings.NewReader(value), "secret", "set", name); err != nil {
 			return fmt.Errorf("weir secret set %s: %w\n%s", name, err, out)
 		}

@@ -30,6 +30,12 @@ type Options struct {
 	Weir string
 	// Edit changes the configuration before it is written.
 	Edit func(*Settings)
+	// Issuer changes who is known and how, before the issuer starts.
+	Issuer func(*issuer.Config)
+	// Postgres changes how PostgreSQL is started.
+	Postgres func(*postgres.Options)
+	// API wraps the customers API, to see what reaches it.
+	API func(http.Handler) http.Handler
 	// Progress is told of each long step; nil is silent.
 	Progress io.Writer
 }
@@ -78,14 +84,18 @@ func (s *Stage) start(ctx context.Context, o *Options) (err error) {
 	if _, err := ca.WriteFile(s.Dir); err != nil {
 		return err
 	}
-	if err := s.startPostgres(ctx, ca); err != nil {
+	if err := s.startPostgres(ctx, ca, o.Postgres); err != nil {
 		return fmt.Errorf("PostgreSQL: %w", err)
 	}
 	s.say("starting the OIDC issuer")
-	if s.Issuer, err = issuer.Start(context.WithoutCancel(ctx), people()); err != nil {
+	known := people()
+	if o.Issuer != nil {
+		o.Issuer(&known)
+	}
+	if s.Issuer, err = issuer.Start(context.WithoutCancel(ctx), known); err != nil {
 		return fmt.Errorf("issuer: %w", err)
 	}
-	if err := s.startAPI(ctx, ca); err != nil {
+	if err := s.startAPI(ctx, ca, o.API); err != nil {
 		return fmt.Errorf("customers API: %w", err)
 	}
 	return s.configure(ctx, o.Edit)
