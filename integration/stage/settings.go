@@ -73,7 +73,7 @@ func (s *Stage) configure(ctx context.Context, edit func(*Settings)) error {
 		Classification: filepath.Join(filepath.Dir(root), "examples", "shop", "classification.yaml"),
 	}
 	for _, address := range []*string{&s.Settings.DatabaseListen, &s.Settings.APIListen, &s.Settings.Web} {
-		port, err := freePort()
+		port, err := freePort(ctx)
 		if err != nil {
 			return err
 		}

@@ -101,9 +101,7 @@ func (s *Stage) start(ctx context.Context, o *Options) (err error) {
 	return s.configure(ctx, o.Edit)
 }
 
-func (s *Stage) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(s.progress, "  … "+format+"\n", args...)
-}
+func (s *Stage) say(what string) { _, _ = fmt.Fprintln(s.progress, "  … "+what) }
 
 // Stop ends everything, the gateway first.
 func (s *Stage) Stop() error {
@@ -127,8 +125,8 @@ func (s *Stage) Path(elem ...string) string {
 }
 
 // freePort finds a port of the loopback that nobody listens on.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(ctx context.Context) (int, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
