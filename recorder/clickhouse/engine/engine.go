@@ -2,6 +2,8 @@
 // process that lives exactly as long as its parent holds a pipe. It is either
 // the user's own `clickhouse` program or libchdb.so, which is the whole engine
 // as a library; that one is loaded in a child of its own, never in the gateway.
+// The child listens on loopback only, and its data are behind a password that is
+// new at each start.
 //
 // It knows nothing of what is stored.
 package engine
@@ -9,52 +11,89 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
-	"strconv"
+	"strings"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
 )
 
-// entry is libchdb's function that runs `clickhouse local`.
-const entry = "chdb_query_cmdline"
+// libchdb's functions: one runs `clickhouse local`, the other reads its result.
+const (
+	entry       = "chdb_query_cmdline"
+	entryResult = "chdb_result_error"
+)
 
-// Arguments are those of `clickhouse local` for a server on loopback that serves
-// until its standard input closes.
-func Arguments(dir string, nativePort, httpPort int) []string {
-	return []string{
-		"--path=" + dir, "--listen_host=127.0.0.1",
-		"--tcp_port=" + strconv.Itoa(nativePort), "--http_port=" + strconv.Itoa(httpPort),
-		"--query=SYSTEM START LISTEN TCP", "--query=SYSTEM START LISTEN HTTP",
-		"--query=SELECT * FROM file('/dev/stdin', 'LineAsString', 'l String') FORMAT Null",
+// Serve is the child's whole life: it runs the engine, a library or a clickhouse
+// program, with the arguments of `clickhouse local`. The process ends when its
+// standard input closes; Serve returns only with an error.
+func Serve(path string, args []string) error {
+	if !isLibrary(path) {
+		return serveProgram(path, args)
 	}
-}
-
-// Serve is the child's whole life: it loads the library and runs the engine in
-// it. It returns when standard input closes, or with an error.
-func Serve(library string, args []string) error {
-	handle, err := purego.Dlopen(library, purego.RTLD_NOW|purego.RTLD_GLOBAL)
+	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_GLOBAL)
 	if err != nil {
 		return fmt.Errorf("the ClickHouse engine cannot be loaded: %w", err)
 	}
 	if _, err := purego.Dlsym(handle, entry); err != nil {
-		return fmt.Errorf("%s is not a ClickHouse engine: %w", library, err)
+		return fmt.Errorf("%s is not a ClickHouse engine: %w", path, err)
 	}
-	var run func(argc int32, argv **byte) uintptr
+	var run func(argc int32, argv **byte) unsafe.Pointer
+	var resultError func(unsafe.Pointer) string
 	purego.RegisterLibFunc(&run, handle, entry)
-	argv, keep := cStrings(append([]string{"clickhouse"}, args...))
-	run(int32(len(args)+1), &argv[0])
-	runtime.KeepAlive(keep)
+	purego.RegisterLibFunc(&resultError, handle, entryResult)
+	go func() {
+		waitForParent(os.Stdin)
+		os.Exit(0) // its tables survive that
+	}()
+	var pins runtime.Pinner
+	defer pins.Unpin()
+	argv := cStrings(append([]string{"clickhouse"}, args...), &pins)
+	if result := run(int32(len(args)+1), &argv[0]); result != nil {
+		if text := resultError(result); text != "" {
+			return fmt.Errorf("the ClickHouse engine ended: %s", text)
+		}
+	}
 	return errors.New("the ClickHouse engine ended")
 }
 
-// cStrings makes an argv, with its closing null pointer.
-func cStrings(args []string) (argv []*byte, keep [][]byte) {
-	argv = make([]*byte, len(args)+1)
-	for i, a := range args {
-		text := append([]byte(a), 0)
-		keep = append(keep, text)
-		argv[i] = unsafe.SliceData(text)
-	}
-	return argv, keep
+func isLibrary(path string) bool {
+	name := filepath.Base(path)
+	return strings.HasPrefix(name, "lib") || strings.Contains(name, ".so") || strings.HasSuffix(name, ".dylib")
 }
+
+// cStrings makes an argv, with its closing null pointer.
+func cStrings(args []string, pins *runtime.Pinner) []*byte {
+	argv := make([]*byte, len(args)+1)
+	pins.Pin(&argv[0])
+	for i, a := range args {
+		argv[i] = unsafe.SliceData(append([]byte(a), 0))
+		pins.Pin(argv[i])
+	}
+	return argv
+}
+
+// serveProgram runs a clickhouse program. It is killed with its parent.
+func serveProgram(path string, args []string) error {
+	runtime.LockOSThread() // the system asks for the thread that started it (dieWithParent)
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command(path, append([]string{"local"}, args...)...) //nolint:noctx // it ends with the pipe
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	dieWithParent(cmd)
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("the ClickHouse engine cannot be started: %w", err)
+	}
+	go func() {
+		waitForParent(os.Stdin)
+		_ = cmd.Process.Kill() // its tables survive that
+		os.Exit(0)
+	}()
+	return fmt.Errorf("the ClickHouse engine ended: %w", orEnded(cmd.Wait()))
+}
+
+// waitForParent returns when the parent closes the pipe or is gone.
+func waitForParent(stdin io.Reader) { _, _ = io.Copy(io.Discard, stdin) }

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,8 +20,8 @@ import (
 const childVariable = "WEIR_ENGINE_TEST_LIBRARY"
 
 func TestMain(m *testing.M) {
-	if library := os.Getenv(childVariable); library != "" {
-		if err := Serve(library, os.Args[1:]); err != nil {
+	if path := os.Getenv(childVariable); path != "" {
+		if err := Serve(path, os.Args[1:]); err != nil {
 			_, _ = io.WriteString(os.Stderr, err.Error())
 			os.Exit(1)
 		}
@@ -32,20 +34,31 @@ func TestMain(m *testing.M) {
 func start(t *testing.T, dir string) (s *Supervisor, stop func()) {
 	t.Helper()
 	t.Setenv(childVariable, parts.Need(t, parts.CHDB).LibCHDB)
-	s, err := New(t.Context(), Config{Program: os.Args[0], Dir: dir}, slog.New(slog.DiscardHandler))
+	return run(t, Config{Program: os.Args[0], Dir: dir, AuditorViews: []string{"denials"}})
+}
+
+func run(t *testing.T, cfg Config) (s *Supervisor, stop func()) {
+	t.Helper()
+	s, err := New(t.Context(), cfg, slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	eventually(t, func() bool { return query(s, "SELECT 1") == "1" })
-	return s, func() {
+	stop = func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	}
+	waiting, done := context.WithTimeout(t.Context(), time.Minute)
+	defer done()
+	if err := s.Ready(waiting); err != nil {
+		stop()
+		t.Fatal(err)
+	}
+	return s, stop
 }
 
 func eventually(t *testing.T, ok func() bool) {
@@ -59,8 +72,16 @@ func eventually(t *testing.T, ok func() bool) {
 	}
 }
 
-func query(s *Supervisor, sql string) string {
-	resp, err := http.Post(s.URL(), "text/plain", strings.NewReader(sql))
+// as asks over HTTP as a user.
+func as(s *Supervisor, user, password, sql string) string {
+	req, err := http.NewRequest(http.MethodPost, s.URL(), strings.NewReader(sql))
+	if err != nil {
+		return err.Error()
+	}
+	if user != "" {
+		req.SetBasicAuth(user, password)
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err.Error()
 	}
@@ -69,20 +90,99 @@ func query(s *Supervisor, sql string) string {
 	return strings.TrimSpace(string(body))
 }
 
+func query(s *Supervisor, sql string) string { return as(s, Owner, s.owner, sql) }
+
+func mustQuery(t *testing.T, s *Supervisor, statements ...string) {
+	t.Helper()
+	for _, sql := range statements {
+		if got := query(s, sql); got != "" {
+			t.Fatalf("%s: %s", sql, got)
+		}
+	}
+}
+
 func TestDataSurvivesARestart(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "clickhouse")
+	dir := filepath.Join(t.TempDir(), "clickhouse & <more>")
 	s, stop := start(t, dir)
-	if got := query(s, "CREATE TABLE default.t (n Int64) ENGINE = MergeTree ORDER BY n"); got != "" {
-		t.Fatal(got)
-	}
-	if got := query(s, "INSERT INTO default.t SELECT number FROM numbers(1000)"); got != "" {
-		t.Fatal(got)
-	}
+	mustQuery(t, s, "CREATE TABLE default.t (n Int64) ENGINE = MergeTree ORDER BY n", "INSERT INTO default.t SELECT number FROM numbers(1000)")
 	stop()
 	s, stop = start(t, dir)
 	defer stop()
 	if got := query(s, "SELECT count() FROM default.t"); got != "1000" {
 		t.Errorf("got %s rows", got)
+	}
+}
+
+func TestDataSurviveAKill(t *testing.T) {
+	s, stop := start(t, filepath.Join(t.TempDir(), "clickhouse"))
+	defer stop()
+	mustQuery(t, s, "CREATE TABLE default.t (n Int64) ENGINE = MergeTree ORDER BY n", "INSERT INTO default.t SELECT number FROM numbers(1000)")
+	if err := syscall.Kill(enginePID(t, s), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return s.Err() != nil })
+	eventually(t, func() bool { return query(s, "SELECT count() FROM default.t") == "1000" })
+	if err := s.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// enginePID reads what the engine wrote about itself.
+func enginePID(t *testing.T, s *Supervisor) int {
+	t.Helper()
+	status, err := os.ReadFile(filepath.Join(s.cfg.Dir, "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(status), "\n")
+	pid, err := strconv.Atoi(strings.TrimPrefix(first, "PID: "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+func TestNothingIsLeftBehind(t *testing.T) {
+	s, stop := start(t, filepath.Join(t.TempDir(), "clickhouse"))
+	pid := enginePID(t, s)
+	began := time.Now()
+	stop()
+	if err := syscall.Kill(pid, 0); err == nil {
+		t.Errorf("process %d is still there", pid)
+	}
+	t.Logf("ended in %v", time.Since(began))
+}
+
+func TestOnlyTheOwnerAndTheAuditorReadIt(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "clickhouse")
+	s, stop := start(t, dir)
+	defer stop()
+	mustQuery(t, s, "CREATE DATABASE weir", "CREATE TABLE weir.events (n Int64) ENGINE = MergeTree ORDER BY n", "INSERT INTO weir.events VALUES (7)",
+		"CREATE VIEW weir.denials DEFINER = CURRENT_USER SQL SECURITY DEFINER AS SELECT n FROM weir.events")
+	for _, sql := range []string{
+		"SELECT * FROM weir.events", "SELECT * FROM weir.denials", "INSERT INTO weir.events VALUES (8)", "DROP TABLE weir.events",
+		"SELECT * FROM file('/etc/passwd', 'LineAsString', 'l String')", "SYSTEM SHUTDOWN", "SELECT * FROM system.processes",
+	} {
+		for user, password := range map[string]string{"": "", Owner: "guess", Auditor: ""} {
+			if got := as(s, user, password, sql); !strings.Contains(got, "ACCESS_DENIED") && !strings.Contains(got, "AUTHENTICATION_FAILED") {
+				t.Errorf("%q may %s: %s", user, sql, got)
+			}
+		}
+	}
+	url, err := os.ReadFile(filepath.Join(dir, AuditorFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(url), Auditor+":"+s.auditor+"@") {
+		t.Errorf("the auditor's URL is %s", url)
+	}
+	if got := as(s, Auditor, s.auditor, "SELECT n FROM weir.denials"); got != "7" {
+		t.Errorf("the auditor reads %s", got)
+	}
+	for _, sql := range []string{"SELECT * FROM weir.events", "INSERT INTO weir.events VALUES (8)", "DROP VIEW weir.denials"} {
+		if got := as(s, Auditor, s.auditor, sql); !strings.Contains(got, "ACCESS_DENIED") && !strings.Contains(got, "READONLY") {
+			t.Errorf("the auditor may %s: %s", sql, got)
+		}
 	}
 }
 
@@ -96,12 +196,19 @@ func TestALibraryThatIsNone(t *testing.T) {
 	}
 }
 
-func TestAnEngineThatEndsIsStartedAgain(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "engine")
-	script := "#!/bin/sh\necho \"started\" >> " + filepath.Join(filepath.Dir(program), "starts") + "\necho no disk >&2\nexit 3\n"
-	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
+// script writes a program of a few lines.
+func script(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+func TestAnEngineThatEndsIsStartedAgain(t *testing.T) {
+	starts := filepath.Join(t.TempDir(), "starts")
+	program := script(t, "engine", "echo \"started\" >> "+starts+"\necho no disk >&2\nexit 3\n")
 	s, err := New(t.Context(), Config{Program: program, Dir: filepath.Join(t.TempDir(), "data")}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -110,12 +217,68 @@ func TestAnEngineThatEndsIsStartedAgain(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	eventually(t, func() bool {
-		starts, _ := os.ReadFile(filepath.Join(filepath.Dir(program), "starts"))
-		return strings.Count(string(starts), "started") > 1
+		text, _ := os.ReadFile(starts)
+		return strings.Count(string(text), "started") > 1
 	})
 	eventually(t, func() bool { err := s.Err(); return err != nil && strings.Contains(err.Error(), "no disk") })
+	short, done := context.WithTimeout(t.Context(), time.Millisecond)
+	defer done()
+	if err := s.Ready(short); err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("ready: %v", err)
+	}
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAClickHouseThatCannotServeIsReplaced(t *testing.T) {
+	t.Setenv(childVariable, parts.Need(t, parts.CHDB).LibCHDB)
+	// The program becomes the test binary only with the argument of the fallback.
+	program := script(t, "engine", `[ "$1" = new ] || { echo "unknown option"; exit 2; }
+shift
+exec `+os.Args[0]+` "$@"
+`)
+	s, stop := run(t, Config{Program: program, Args: []string{"old"}, Fallback: []string{"new"}, Dir: filepath.Join(t.TempDir(), "data")})
+	defer stop()
+	if got := query(s, "SELECT 1"); got != "1" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestAClickHouseProgram stands in for the user's own program: a script that
+// turns into the library's engine.
+func TestAClickHouseProgram(t *testing.T) {
+	library := parts.Need(t, parts.CHDB).LibCHDB
+	program := script(t, "clickhouse", `[ "$1" = local ] || exit 2
+shift
+`+childVariable+`=`+library+` exec `+os.Args[0]+` "$@" 0<&3
+`)
+	wrapper := script(t, "wrapper", childVariable+`=`+program+` exec `+os.Args[0]+` "$@" 3<&0
+`)
+	s, stop := run(t, Config{Program: wrapper, Dir: filepath.Join(t.TempDir(), "data")})
+	pid := enginePID(t, s)
+	if got := query(s, "SELECT 1"); got != "1" {
+		t.Errorf("got %s", got)
+	}
+	stop()
+	eventually(t, func() bool { return syscall.Kill(pid, 0) != nil })
+}
+
+func TestLogIsLevelled(t *testing.T) {
+	var out strings.Builder
+	words := copyLog(strings.NewReader(`2026.07.01 10:00:00.123456 [ 1 ] {} <Error> MergeTree: broken part
+0. ? @ 0x000000001c8fa4b3
+
+2026.07.01 10:00:00.123457 [ 1 ] {abc} <Warning> Context: slow disk
+plain words
+`), slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	for _, want := range []string{`level=WARN msg="MergeTree: broken part"`, `level=DEBUG msg="Context: slow disk"`, `level=DEBUG msg="plain words"`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %s in\n%s", want, &out)
+		}
+	}
+	if strings.Contains(out.String(), "0x0000") || !strings.HasSuffix(words, "plain words") {
+		t.Errorf("words %q, log\n%s", words, &out)
 	}
 }
