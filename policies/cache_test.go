@@ -19,15 +19,28 @@ func lookup(t *rapid.T, in *gate.Input, path []string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref := ast.EmptyRef()
-	for _, name := range path {
-		ref = append(ref, ast.StringTerm(name))
+	return below(whole, path)
+}
+
+func below(at *ast.Term, path []string) string {
+	if len(path) == 0 {
+		return at.String()
 	}
-	v, err := whole.Value.Find(ref)
-	if err != nil {
-		return ""
+	if path[0] != each {
+		next, err := at.Value.Find(ast.Ref{ast.StringTerm(path[0])})
+		if err != nil {
+			return ""
+		}
+		return below(ast.NewTerm(next), path[1:])
 	}
-	return v.String()
+	var out []string
+	switch v := at.Value.(type) {
+	case *ast.Array:
+		v.Foreach(func(t *ast.Term) { out = append(out, below(t, path[1:])) })
+	case ast.Object:
+		v.Foreach(func(k, t *ast.Term) { out = append(out, k.String()+": "+below(t, path[1:])) })
+	}
+	return strings.Join(out, "; ")
 }
 
 // conditions are bodies of rules that read the input in every way that Rego has.
@@ -48,6 +61,15 @@ var conditions = []string{
 	`some k, v in input.target.labels; k == v`,
 	`some column in input.operation.columns; "pii.ssn" in column.classes`,
 	`some i; input.operation.columns[i].use == "write"`,
+	`input.operation.statements[_].action == "a"`,
+	`count([a | a := input.operation.statements[_].action]) > 1`,
+	`some i; input.operation.statements[i].action == "select"; i > 0`,
+	`input.operation.statements[0].text == "a"`,
+	`some i; input.operation.query[i][0] == "a"`,
+	`some k; input.session[k].tls == "a"`,
+	`some k; input.principal[k].a == "a"`,
+	`some k; input.operation[k].a == "a"; k != "query"`,
+	`some k; input.principal.claims[k].a == "a"; k == "b"`,
 	`every table in input.operation.tables { table.access == "read" }`,
 	`input.operation.body.a.a`,
 	`input.operation.body.a == input.operation.body.b`,

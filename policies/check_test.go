@@ -1,12 +1,17 @@
 package policies
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/weir-gateway/weir/internal/gate"
 )
 
 func check(t *testing.T, namesAndTexts ...string) Report {
@@ -208,5 +213,17 @@ func TestMountedBundle(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"a.rego"}, r.Files); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A schema's reference to elsewhere is not followed either.
+func TestSchemasAreNotFetched(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer server.Close()
+	e := engineOf(t, "a.rego", "package weir.rules.a\n\nallow if json.match_schema({}, {\"$ref\": \""+server.URL+"/schema.json\"})[0]\n")
+	d, err := e.Decide(t.Context(), agentInput())
+	if d.Effect == gate.Allow || asked.Load() > 0 {
+		t.Errorf("%s, %v, asked %d times", d.Effect, err, asked.Load())
 	}
 }

@@ -26,11 +26,11 @@ func decode(doc ast.Value) (gate.Decision, error) {
 		return gate.Decision{}, err
 	}
 	allowed := d.allowed(get(said, "allow"))
-	each(d, get(said, "deny"), "deny", d.denial)
-	each(d, get(said, "hold"), "hold", d.requirement)
-	each(d, get(said, "mask"), "mask", d.mask)
-	each(d, get(said, "limits"), "limits", d.limits)
-	each(d, get(said, "record"), "record", d.record)
+	contributed(d, get(said, "deny"), "deny", d.denial)
+	contributed(d, get(said, "hold"), "hold", d.requirement)
+	contributed(d, get(said, "mask"), "mask", d.mask)
+	contributed(d, get(said, "limits"), "limits", d.limits)
+	contributed(d, get(said, "record"), "record", d.record)
 	d.settle(get(root, "effect"), get(root, "deny"), allowed)
 	return d.out, nil
 }
@@ -136,8 +136,8 @@ func (d *decoder) allowed(v ast.Value) bool {
 	return set.Len() > 0
 }
 
-// each decodes what every package contributed to one kind.
-func each[T any](d *decoder, v ast.Value, kind string, read func(ast.Value) (T, string, error)) {
+// contributed decodes what every package contributed to one kind.
+func contributed[T any](d *decoder, v ast.Value, kind string, read func(ast.Value) (T, string, error)) {
 	packages, ok := v.(ast.Object)
 	if !ok {
 		d.malformed = append(d.malformed, "said."+kind+" is not an object")

@@ -55,6 +55,9 @@ func guarded(f field, there func(*gate.Input) bool) field {
 			return parsed(in)
 		}
 	}
+	for name, write := range f.members {
+		f.members[name] = func(in *gate.Input, to sink) bool { return there(in) && write(in, to) }
+	}
 	return f
 }
 

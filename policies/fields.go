@@ -18,6 +18,9 @@ type field struct {
 	// parsed is set for values that are free in shape, so that a path may go on
 	// below the field.
 	parsed func(in *gate.Input) (any, bool)
+	// members is set for lists of which a rule may read one member of each
+	// element, and no more: it writes the list of these.
+	members map[string]func(in *gate.Input, to sink) bool
 }
 
 // presence says how an object is there.
@@ -123,7 +126,7 @@ func sqlFields() []field {
 		return guarded(f, func(in *gate.Input) bool { return in.Operation != nil && in.Operation.SQL != nil })
 	}
 	return []field{
-		with(always("statements", func(in *gate.Input, to sink) { writeStatements(to, in.Operation.Statements) })),
+		with(statements()),
 		with(free("parameters", func(in *gate.Input) (any, bool) { return in.Operation.Parameters, true })),
 		with(always("tables", func(in *gate.Input, to sink) { writeTables(to, in.Operation.Tables) })),
 		with(always("columns", func(in *gate.Input, to sink) { writeColumns(to, in.Operation.Columns) })),
@@ -143,6 +146,28 @@ func httpFields() []field {
 		with(free("query", func(in *gate.Input) (any, bool) { return in.Operation.Query, true })),
 		with(free("headers", func(in *gate.Input) (any, bool) { return in.Operation.Headers, true })),
 		with(free("body", func(in *gate.Input) (any, bool) { return in.Operation.Body, true })),
+	}
+}
+
+// statements have their texts with them, which hardly any rule reads and which
+// differ from one to the next.
+func statements() field {
+	f := always("statements", func(in *gate.Input, to sink) { writeStatements(to, in.Operation.Statements) })
+	f.members = map[string]func(*gate.Input, sink) bool{"action": func(in *gate.Input, to sink) bool {
+		writeActions(to, in.Operation.Statements)
+		return true
+	}}
+	return f
+}
+
+func writeActions(to sink, statements []gate.Statement) {
+	if statements == nil {
+		to.null()
+		return
+	}
+	to.list(len(statements))
+	for i := range statements {
+		to.text(statements[i].Action)
 	}
 }
 

@@ -74,7 +74,8 @@ func TestKeyTellsViewsApart(t *testing.T) {
 		{"principal", "claims", "a", "b"}, {"principal", "on_behalf_of"}, {"target"}, {"target", "labels", "a"}, {"target", "labels", "zz"},
 		{"session"}, {"session", "client", "tls"}, {"session", "database"}, {"operation"}, {"operation", "risks"}, {"operation", "columns"},
 		{"operation", "parameters"}, {"operation", "body"}, {"operation", "body", "a", "a"}, {"operation", "headers", "a"},
-		{"operation", "query", "a"}, {"operation", "text", "nothing"}, {"approvals"}, {"now"},
+		{"operation", "query", "a"}, {"operation", "query", each, "a"},
+		{"session", each, "tls"}, {"principal", each, "a"}, {"operation", "statements", each, "action"}, {"operation", "columns", each, "use"}, {"principal", "claims", "a", each, "a"}, {"operation", "text", "nothing"}, {"approvals"}, {"now"},
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		r := &reads{paths: minimal(rapid.SliceOfN(paths, 1, 4).Draw(t, "paths"))}
@@ -104,6 +105,13 @@ func TestKeyPitfalls(t *testing.T) {
 		return &gate.Input{Session: gate.SessionView{Client: gate.Client{TLS: tls, Application: application}}}
 	}
 	roles := func(roles ...string) *gate.Input { return &gate.Input{Principal: &gate.Principal{Roles: roles}} }
+	actions := func(actions ...string) *gate.Input {
+		in := &gate.Input{Operation: &gate.Operation{SQL: &gate.SQL{}}}
+		for _, a := range actions {
+			in.Operation.Statements = append(in.Operation.Statements, gate.Statement{Action: a})
+		}
+		return in
+	}
 	object := func(v any) map[string]any { return map[string]any{"a": v} }
 	tests := []struct {
 		name  string
@@ -123,6 +131,9 @@ func TestKeyPitfalls(t *testing.T) {
 		{"no roles, or none", [][]string{{"principal", "roles"}}, roles(), roles([]string{}...)},
 		{"no operation, or an empty one", [][]string{{"operation", "action"}}, &gate.Input{}, &gate.Input{Operation: &gate.Operation{}}},
 		{"no SQL, or without columns", [][]string{{"operation", "columns"}}, &gate.Input{Operation: &gate.Operation{}}, &gate.Input{Operation: &gate.Operation{SQL: &gate.SQL{}}}},
+		{"any field of an object", [][]string{{"session", each, "tls"}}, session("x", ""), session("y", "")},
+		{"the actions", [][]string{{"operation", "statements", each, "action"}}, actions("a"), actions("b")},
+		{"how many actions", [][]string{{"operation", "statements", each, "action"}}, actions("a"), actions("a", "a")},
 		{"the name, or the value", [][]string{{"target", "labels"}}, &gate.Input{Target: &gate.Target{Labels: map[string]string{"a": "b"}}}, &gate.Input{Target: &gate.Target{Labels: map[string]string{"b": "a"}}}},
 	}
 	tests[10].b.Principal.Roles = []string{}
@@ -150,5 +161,17 @@ func TestInputThatIsNotJSON(t *testing.T) {
 	}
 	if _, ok := newView(&reads{paths: [][]string{{"principal", "claims"}}}).key(in); ok {
 		t.Error("want no key")
+	}
+}
+
+// Texts that hardly any rule reads do not split the cache.
+func TestKeyOfActionsLeavesTextsOut(t *testing.T) {
+	v := newView(&reads{paths: [][]string{{"operation", "statements", each, "action"}}})
+	a, b := agentInput(), agentInput()
+	b.Operation.Statements[0].Text = "select 2"
+	keyA, _ := v.key(a)
+	keyB, _ := v.key(b)
+	if keyA != keyB {
+		t.Error("two keys")
 	}
 }

@@ -10,15 +10,15 @@ import (
 // reads is what a compiled policy looks at to decide, as far as it can change
 // between two decisions of one revision.
 type reads struct {
-	paths  [][]string // below input, none a prefix of another, sorted
+	paths  [][]string // below input, none a prefix of another, sorted; each stands for any element
 	whole  bool       // input itself is read
 	impure []string   // builtins whose result does not follow from their arguments
 	rules  map[*ast.Rule]bool
 }
 
-// findReads walks the rules that a rule depends on. A path stops where a
-// reference stops being constant, so that it covers all that could be read: a
-// path too short costs speed, one too long would be a wrong answer.
+// findReads walks the rules that a rule depends on. A path covers all that a
+// reference could read: one too short costs speed, one too long would be a wrong
+// answer.
 func findReads(c *ast.Compiler, entry ast.Ref) *reads {
 	r := &reads{rules: map[*ast.Rule]bool{}}
 	w := &readWalker{reads: r, impure: impureBuiltins()}
@@ -64,7 +64,7 @@ func (r *reads) names() []string {
 	}
 	out := make([]string, len(r.paths))
 	for i, p := range r.paths {
-		out[i] = "input." + strings.Join(p, ".")
+		out[i] = strings.ReplaceAll("input."+strings.Join(p, "."), "."+each, each)
 	}
 	return out
 }
@@ -121,17 +121,26 @@ func (w *readWalker) ref(ref ast.Ref) {
 	}
 }
 
-// input notes the constant beginning of a reference below input.
+// each stands in a path for what is not constant: any element of a list, any
+// value of an object. No field has this name.
+const each = "[_]"
+
+// input notes a reference below input. What is not constant at the end is all
+// that is there, and need not be said.
 func (w *readWalker) input(rest []*ast.Term) {
-	var path []string
+	path := make([]string, 0, len(rest))
+	constant := 0
 	for _, term := range rest {
 		name, ok := term.Value.(ast.String)
 		if !ok {
-			break
+			path = append(path, each)
+			continue
 		}
 		path = append(path, string(name))
+		constant = len(path)
 	}
-	if len(path) == 0 {
+	path = path[:constant]
+	if len(path) == 0 || path[0] == each {
 		w.reads.whole = true
 		return
 	}

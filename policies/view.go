@@ -71,7 +71,7 @@ func pick(fields []field, paths [][]string) (kept []field, parts []part) {
 		}
 		switch {
 		case len(below) == 0:
-		case slices.ContainsFunc(below, func(p []string) bool { return len(p) == 0 }):
+		case slices.ContainsFunc(below, func(p []string) bool { return len(p) == 0 || f.fields != nil && p[0] == each }):
 			kept = append(kept, f)
 			parts = append(parts, leaves(f)...)
 		case f.fields != nil:
@@ -114,7 +114,11 @@ func (v *view) key(in *gate.Input) ([sha256.Size]byte, bool) {
 
 func (p *part) write(in *gate.Input, w *keyWriter) {
 	if len(p.below) == 0 || p.field.parsed == nil {
-		if !p.field.write(in, w) {
+		write := p.field.write
+		if len(p.below) > 1 && p.below[0] == each && p.field.members[p.below[1]] != nil {
+			write = p.field.members[p.below[1]]
+		}
+		if !write(in, w) {
 			w.absent()
 		}
 		return
@@ -123,8 +127,8 @@ func (p *part) write(in *gate.Input, w *keyWriter) {
 	depth := 0 // "v" at a is not "v" at a.b
 	for _, name := range p.below {
 		below, found, isObject := member(value, name)
-		if !isObject {
-			break // a list, or nothing: all of what is here counts
+		if !isObject || name == each {
+			break // a list, or any of them, or nothing: all of what is here counts
 		}
 		value, there = below, found
 		if !found {

@@ -26,8 +26,8 @@ deny contains denial if {
 # Rules judge an operation by its action, so a text of several statements must
 # not carry another kind along. Transaction control is harmless company.
 deny contains denial if {
-	some statement in input.operation.statements
-	not statement.action in {input.operation.action, "transaction"}
+	action := input.operation.statements[_].action
+	not action in {input.operation.action, "transaction"}
 	denial := mixed
 	not denial.code in said.waive
 }
