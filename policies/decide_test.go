@@ -210,13 +210,9 @@ func TestTimeout(t *testing.T) {
 	e := engineWith(t, Config{Timeout: time.Millisecond, Bundle: bundleOf(t, "a.rego", `package weir.rules.a
 allow if count([x | some x in numbers.range(1, 3000); some y in numbers.range(1, 3000); x == y]) > 0
 `)})
-	start := time.Now()
 	d, err := e.Decide(t.Context(), agentInput())
 	if err == nil || d.Effect != gate.Deny || !strings.Contains(err.Error(), "no decision in time") {
 		t.Errorf("%v, %v", d.Effect, err)
-	}
-	if time.Since(start) > 10*time.Second {
-		t.Error("the evaluation was not stopped")
 	}
 }
 
