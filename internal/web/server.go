@@ -41,19 +41,21 @@ func New(d Deps) (*Server, error) {
 }
 
 // Public is the handler of the port: who reads or votes shows a token.
-func (s *Server) Public() http.Handler { return s.routes(s.reader) }
+func (s *Server) Public() http.Handler { return harden(s.routes(s.reader)) }
 
 // Local is the handler of the socket in the data folder, which only the
-// gateway's own user can open: it reads without a token. A vote still needs an
-// approver's token.
+// gateway's own user can open: it reads without a token, and profiles. A vote
+// still needs an approver's token.
 func (s *Server) Local() http.Handler {
-	return s.routes(func(next http.HandlerFunc) http.HandlerFunc { return next })
+	mux := s.routes(func(next http.HandlerFunc) http.HandlerFunc { return next })
+	profiles(mux)
+	return harden(mux)
 }
 
 // guard wraps a handler that shows evidence.
 type guard func(http.HandlerFunc) http.HandlerFunc
 
-func (s *Server) routes(read guard) http.Handler {
+func (s *Server) routes(read guard) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -68,7 +70,7 @@ func (s *Server) routes(read guard) http.Handler {
 	mux.HandleFunc("GET /api/v1/approvals", s.approvals(read))
 	mux.HandleFunc("GET /api/v1/approvals/{id}", s.approval(read))
 	mux.HandleFunc("POST /api/v1/approvals/{id}/votes", s.vote)
-	return harden(mux)
+	return mux
 }
 
 // maxRequest bounds the body of a request, in bytes.
