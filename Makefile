@@ -11,13 +11,19 @@ FUZZTIME ?= 10s
 TIMEOUT  ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help build setup check fmt fmt-check lint test test-short test-race fuzz vuln clean clean-all
+.PHONY: help demo up build setup check fmt fmt-check lint test test-short test-race fuzz vuln clean clean-all
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+demo: setup build ## the main job, played with real parts and checked step by step
+	@$(GO) run ./examples/demo
+
+up: setup build ## the same parts, left running for you to try
+	@$(GO) run ./examples/demo -keep
+
 build: ## build .weir/bin/weir
-	$(GO) build -trimpath -ldflags '-s -w -X github.com/weir-gateway/weir/internal/cli.Version=$(VERSION)' -o $(BIN)/weir ./cmd/weir
+	$(GO) build -ldflags '-X github.com/weir-gateway/weir/internal/cli.Version=$(VERSION)' -o $(BIN)/weir ./cmd/weir
 
 setup: ## fetch Envoy, PostgreSQL, its clients and the ClickHouse engine into .weir (260 MB, once)
 	@$(GO) run ./integration/parts/cmd/parts
