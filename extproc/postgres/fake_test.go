@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -208,11 +207,4 @@ func answerAll(b *pgproto3.Backend) error {
 			return err
 		}
 	}
-}
-
-// eventually is a context that ends a test which hangs.
-func eventually(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	t.Cleanup(cancel)
-	return ctx
 }

@@ -32,7 +32,8 @@ func (s *session) searchPath(ctx context.Context) (path []string, certain bool, 
 		return nil, false, err
 	}
 	s.mu.Lock()
-	failed := s.txStatus == txFailed
+	// Behind an error the server looks at nothing, and a Sync of ours would end that.
+	failed := s.txStatus == txFailed || s.queue.skipping
 	s.pathChanged = failed // what changes from here on is noted again
 	s.mu.Unlock()
 	if failed {

@@ -35,14 +35,26 @@ func (s *session) refuseQuery(p *problem) error {
 // refuseExtended answers a message of the extended protocol with an error. All
 // that the client sends until its Sync is dropped, as the server does.
 func (s *session) refuseExtended(p *problem) error {
+	unnamed := s.chain.open && s.chain.statement != nil && s.chain.statementName == ""
 	s.cutChain()
 	s.refusing = true
-	if s.alone() {
+	if s.alone() && !(unnamed && s.hasUnnamed()) {
 		s.readyNow = true
 		return s.toClient(p.append(nil))
 	}
-	s.send(appendMessage(nil, msgParse, cstring(poisonName), cstring(poison), []byte{0, 0}), answer{want: wantRefusal, refusal: p})
+	name, a := poisonName, answer{want: wantRefusal, refusal: p}
+	if unnamed { // a Parse that fails has dropped the unnamed statement
+		name, a.changes = "", []change{{of: &s.statements}}
+	}
+	s.send(appendMessage(nil, msgParse, cstring(name), cstring(poison), []byte{0, 0}), a)
 	return nil
+}
+
+func (s *session) hasUnnamed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, settled := s.statements.find("")
+	return b != nil || !settled
 }
 
 // alone says that the server need not know of a refusal: it owes nothing, has
@@ -54,7 +66,7 @@ func (s *session) alone() bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.quiet() && s.txStatus != txOpen
+	return s.quiet() && !s.queue.skipping && s.txStatus != txOpen
 }
 
 // answerReady answers the Sync behind a refusal that the server does not know of.

@@ -35,8 +35,11 @@ func (s *session) serverError(frame []byte) error {
 		return nil
 	case wantRefusal:
 		s.tell(a.refusal, nil)
+		s.dropUnnamed()
 		s.failSegment()
 		return nil
+	case wantParse:
+		s.dropUnnamed()
 	}
 	bearer, withheld := s.withheld(a)
 	if op := a.op; op != nil && op.problem.Load() != nil {
@@ -88,6 +91,22 @@ func (s *session) withheld(a *answer) (*operation, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return op, s.maskedInTx && op != nil
+}
+
+// dropUnnamed notes that a Parse has failed: the unnamed statement that it would
+// have replaced is gone, a named one stays.
+func (s *session) dropUnnamed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := s.queue.first()
+	for _, c := range first.changes {
+		if c.name == "" {
+			c.to = nil
+			c.resolve(true)
+			first.changes = nil
+			return
+		}
+	}
 }
 
 // failSegment drops what the server will not answer because of an error in the

@@ -183,11 +183,11 @@ func (h *Handler) signInError(ctx context.Context, frame []byte) error {
 	}
 	name := h.cfg.Target.Name
 	h.deps.Log.ErrorContext(ctx, "the server refused the gateway's sign-in", "target", name, "code", m.Code, "message", m.Message)
-	switch class := m.Code[:min(2, len(m.Code))]; {
-	case class == "28":
+	switch m.Code[:min(2, len(m.Code))] {
+	case "28":
 		return fatal(m.Code, "the gateway could not sign in to target %s", name).
 			withHint("The target's credential is the gateway's; its operator can see the reason in the log.")
-	case class == "3D", class == "53", class == "57", class == "22", class == "42":
+	case "3D", "53", "57", "22", "42":
 		// No such database, no room, not up yet, a setting that it does not know.
 		return fatal(m.Code, "target %s: %s", name, m.Message)
 	}

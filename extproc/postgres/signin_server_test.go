@@ -42,7 +42,7 @@ func TestServerSignIn(t *testing.T) {
 				o.Settings = map[string]string{"password_encryption": "md5"}
 			}
 			w, server := realWorld(t, o)
-			tries := map[string]bool{} // mode → lets in
+			var tries map[string]bool // mode → lets in
 			w.cfg.Upstream.CA = ca.Pool()
 			if withTLS {
 				tries = map[string]bool{"disable": true, "prefer": true, "require": true, "verify-ca": true, "verify-full": true, "wrong name": false, "wrong CA": false, "wrong CA, chain only": false}

@@ -21,6 +21,9 @@ var keptSettings = []string{
 	"role", "session_authorization", "local_preload_libraries", "session_preload_libraries",
 }
 
+// notSettings have a meaning of their own in a StartupMessage.
+var notSettings = []string{"user", "database", "replication", "options"}
+
 // parseStartup reads the parameters of a StartupMessage: pairs of strings, and
 // an empty name at the end. It returns protocol extensions apart: none is known.
 func parseStartup(b []byte) (*startupParams, []string, error) {
@@ -64,6 +67,8 @@ func (p *startupParams) set(name, value string) error {
 	case "options":
 		return p.options(value)
 	}
+	// The name goes on as it was sent: "USER" is a setting to the server (which
+	// has none of that name), "user" is who signs in.
 	lower := strings.ToLower(name)
 	if slices.Contains(keptSettings, lower) || strings.HasPrefix(lower, "weir.") {
 		return fatal(codeInvalidAuth, "the setting %q cannot be chosen at start-up through the gateway", name).
@@ -72,7 +77,7 @@ func (p *startupParams) set(name, value string) error {
 	if lower == "application_name" {
 		p.app = value
 	}
-	p.settings = append(p.settings, setting{lower, value})
+	p.settings = append(p.settings, setting{name, value})
 	return nil
 }
 
@@ -99,8 +104,7 @@ func (p *startupParams) options(line string) error {
 		if !ok || name == "" {
 			return fatal(codeProtocolViolation, "the option %q has no value", word)
 		}
-		switch name {
-		case "user", "database", "replication", "options":
+		if slices.Contains(notSettings, name) || strings.HasPrefix(name, "_pq_.") {
 			return fatal(codeInvalidAuth, "%q is not a setting", name)
 		}
 		if err := p.set(name, value); err != nil {

@@ -157,7 +157,7 @@ func TestStartUpParameters(t *testing.T) {
 		t.Fatal(got)
 	}
 	sent := map[string]string{
-		"user": "weir_orders", "database": "shop", "application_name": "psql", "datestyle": "ISO", "geqo": "off", "search_path": "a b",
+		"user": "weir_orders", "database": "shop", "application_name": "psql", "DateStyle": "ISO", "geqo": "off", "search_path": "a b",
 	}
 	if diff := cmp.Diff(sent, (<-server.started).Parameters); diff != "" {
 		t.Error(diff)
@@ -174,9 +174,15 @@ func TestStartUpParameters(t *testing.T) {
 		t.Error(diff)
 	}
 	<-server.started
+	k = newTalk(t, address)
+	k.write(with("USER", "postgres", "Database", "payroll"))
+	k.signIn("good")
+	if m := <-server.started; m.Parameters["user"] != "weir_orders" || m.Parameters["database"] != "shop" {
+		t.Errorf("the server was told %v", m.Parameters)
+	}
 	for _, refused := range [][]string{
 		{"replication", "database"}, {"options", "-c role=postgres"}, {"role", "postgres"}, {"options", "-d 5"},
-		{"options", "-c user=postgres"}, {"session_authorization", "x"}, {"weir.subject", "root"}, {"options", "-cweir.subject=root"},
+		{"options", "-c user=postgres"}, {"session_authorization", "x"}, {"weir.subject", "root"}, {"Role", "postgres"}, {"options", "-c _pq_.x=1"}, {"options", "-cweir.subject=root"},
 	} {
 		k := newTalk(t, address)
 		k.write(with(refused...))

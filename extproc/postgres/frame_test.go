@@ -1,0 +1,119 @@
+package postgres
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// pieces is a reader that gives a stream in pieces of the given sizes.
+type pieces struct {
+	b     []byte
+	sizes []int
+}
+
+func (p *pieces) Read(to []byte) (int, error) {
+	if len(p.b) == 0 {
+		return 0, io.EOF
+	}
+	n := 1
+	if len(p.sizes) > 0 {
+		n, p.sizes = max(p.sizes[0], 1), p.sizes[1:]
+	} else {
+		n = len(p.b)
+	}
+	n = copy(to, p.b[:min(n, len(p.b))])
+	p.b = p.b[n:]
+	return n, nil
+}
+
+// However a stream is cut, the same messages come out of it.
+func TestFramesDoNotDependOnCuts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var stream []byte
+		var want [][]byte
+		for range rapid.IntRange(1, 20).Draw(t, "messages") {
+			size := rapid.SampledFrom([]int{0, 1, 100, smallBuffer - 5, smallBuffer, largeBuffer - 6, largeBuffer, 3 * largeBuffer}).Draw(t, "size")
+			frame := appendMessage(nil, rapid.Byte().Draw(t, "kind"), bytes.Repeat([]byte{byte(len(want))}, size))
+			want = append(want, frame)
+			stream = append(stream, frame...)
+		}
+		sizes := rapid.SliceOf(rapid.SampledFrom([]int{1, 3, 5, 1000, smallBuffer, largeBuffer, 1 << 20})).Draw(t, "sizes")
+		f := newFrameReader(&pieces{stream, sizes})
+		blocked := 0
+		f.onBlock = func() error { blocked++; return nil }
+		for i, frame := range want {
+			kind, size, err := f.next()
+			if err != nil || kind != frame[0] || size != len(frame) {
+				t.Fatalf("message %d: %q of %d bytes, %v", i, kind, size, err)
+			}
+			switch rapid.IntRange(0, 2).Draw(t, "how") {
+			case 0:
+				got, err := f.take(size)
+				if err != nil || !bytes.Equal(got, frame) {
+					t.Fatalf("message %d was taken wrongly: %v", i, err)
+				}
+			case 1:
+				var got []byte
+				for len(got) < size {
+					b, err := f.chunk(size - len(got))
+					if err != nil {
+						t.Fatal(err)
+					}
+					got = append(got, b...)
+				}
+				if !bytes.Equal(got, frame) {
+					t.Fatalf("message %d was taken wrongly in pieces", i)
+				}
+			default:
+				if err := f.discard(size); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if f.r == f.w {
+				f.shrink()
+			}
+		}
+		if _, _, err := f.next(); !errors.Is(err, io.EOF) {
+			t.Fatalf("behind the last message: %v", err)
+		}
+	})
+}
+
+func TestUnread(t *testing.T) {
+	f := newFrameReader(bytes.NewReader(appendMessage(nil, 'Q', cstring("SELECT 1"))))
+	if _, _, err := f.next(); err != nil {
+		t.Fatal(err)
+	}
+	more := appendMessage(nil, 'Q', bytes.Repeat([]byte{'x'}, 20_000))
+	f.unread(more)
+	if got, err := f.take(14); err != nil || string(got[5:13]) != "SELECT 1" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if got, err := f.take(len(more)); err != nil || !bytes.Equal(got, more) {
+		t.Fatal("what was read elsewhere did not come")
+	}
+}
+
+// A length is a promise: it takes no memory before the bytes come.
+func TestPromisedLength(t *testing.T) {
+	f := newFrameReader(bytes.NewReader([]byte{'D', 0x3f, 0xff, 0xff, 0xff, 1, 2, 3}))
+	_, size, err := f.next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.take(size); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v", err)
+	}
+	if len(f.buf) > largeBuffer {
+		t.Errorf("%d bytes were allocated for 8", len(f.buf))
+	}
+	for _, bad := range [][]byte{{'D', 0, 0, 0, 3}, {'D', 0xff, 0xff, 0xff, 0xff}, {'D', 0x40, 0, 0, 0}} {
+		if _, _, err := newFrameReader(bytes.NewReader(bad)).next(); !errors.Is(err, errFrame) {
+			t.Errorf("%v: %v", bad, err)
+		}
+	}
+}
