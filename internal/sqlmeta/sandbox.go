@@ -8,6 +8,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 )
 
 // errTrap marks a sandbox that failed: it must not be used again.
@@ -18,75 +19,111 @@ type syntaxError struct{ message string }
 
 func (e *syntaxError) Error() string { return e.message }
 
+const (
+	// stackBytes is the C stack of a sandbox. Text that nests deep runs into the
+	// limit of the WebAssembly machine's own stack long before it is used up.
+	stackBytes = 16 << 20
+	// stackGuard is the lowest part of it, which must stay untouched.
+	stackGuard = 16 << 10
+)
+
+var untouched [stackGuard]byte
+
 // sandbox is one instance of PostgreSQL's parser. It serves one call at a time.
 type sandbox struct {
-	module                                api.Module
-	malloc, free                          api.Function
-	parseProtobuf, freeParse              api.Function
-	fingerprintFunction, freeFingerprints api.Function
-	stack                                 [2]uint64
+	module   api.Module
+	ctx      context.Context // of every call
+	pointer  api.MutableGlobal
+	stackLow uint32
+	stackTop uint32
+	jumps    []jump
+	args     [2]uint64
+
+	malloc, free                api.Function
+	parseJSON, freeParse        api.Function
+	makeFingerprint, freePrints api.Function
 }
 
-func newSandbox(ctx context.Context, rt wazero.Runtime, code wazero.CompiledModule) (*sandbox, error) {
+func newSandbox(rt wazero.Runtime, code wazero.CompiledModule) (*sandbox, error) {
+	ctx := experimental.WithMemoryAllocator(context.Background(), experimental.MemoryAllocatorFunc(boundedMemory))
 	m, err := rt.InstantiateModule(ctx, code, wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize"))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrParser, err)
 	}
 	s := &sandbox{module: m}
-	for _, f := range []struct {
-		into *api.Function
-		name string
-	}{
-		{&s.malloc, "malloc"},
-		{&s.free, "free"},
-		{&s.parseProtobuf, "pg_query_parse_protobuf"},
-		{&s.freeParse, "pg_query_free_protobuf_parse_result"},
-		{&s.fingerprintFunction, "pg_query_fingerprint"},
-		{&s.freeFingerprints, "pg_query_free_fingerprint_result"},
-	} {
-		if *f.into = m.ExportedFunction(f.name); *f.into == nil {
-			return nil, fmt.Errorf("%w: the module does not export %s", ErrParser, f.name)
-		}
-	}
-	init := m.ExportedFunction("pg_query_init")
-	if init == nil {
-		return nil, fmt.Errorf("%w: the module does not export pg_query_init", ErrParser)
-	}
-	if err := s.call(callContext(), init); err != nil {
-		return nil, err
+	s.ctx = context.WithValue(experimental.WithSnapshotter(context.Background()), sandboxKey{}, s)
+	if err := s.start(); err != nil {
+		s.close()
+		return nil, fmt.Errorf("%w: %w", ErrParser, err)
 	}
 	return s, nil
 }
 
+func (s *sandbox) start() error {
+	var initialize api.Function
+	for _, f := range []struct {
+		into *api.Function
+		name string
+	}{
+		{&initialize, "pg_query_init"},
+		{&s.malloc, "malloc"},
+		{&s.free, "free"},
+		{&s.parseJSON, "pg_query_parse"},
+		{&s.freeParse, "pg_query_free_parse_result"},
+		{&s.makeFingerprint, "pg_query_fingerprint"},
+		{&s.freePrints, "pg_query_free_fingerprint_result"},
+	} {
+		if *f.into = s.module.ExportedFunction(f.name); *f.into == nil {
+			return fmt.Errorf("the module does not export %s", f.name)
+		}
+	}
+	var ok bool
+	if s.pointer, ok = s.module.ExportedGlobal("__stack_pointer").(api.MutableGlobal); !ok {
+		return errors.New("the module does not export __stack_pointer")
+	}
+	s.stackTop = s.stackPointer()
+	if err := s.call(s.malloc, stackBytes); err != nil {
+		return err
+	}
+	if s.args[0] == 0 {
+		return errors.New("no memory for the C stack")
+	}
+	s.stackLow = uint32(s.args[0])
+	s.stackTop = (s.stackLow + stackBytes) &^ 15
+	s.pointer.Set(uint64(s.stackTop))
+	return s.call(initialize)
+}
+
 func (s *sandbox) close() { _ = s.module.Close(context.Background()) }
+
+func (s *sandbox) stackPointer() uint32 { return uint32(s.pointer.Get()) }
 
 // bytes is how much memory the sandbox has taken; it never gives any back.
 func (s *sandbox) bytes() uint32 { return s.module.Memory().Size() }
 
-// call leaves the result in s.stack[0].
-func (s *sandbox) call(ctx context.Context, f api.Function, args ...uint64) (err error) {
+// call leaves the result in s.args[0].
+func (s *sandbox) call(f api.Function, args ...uint64) (err error) {
 	defer func() {
 		if p := recover(); p != nil { // a host function gave up
 			err = fmt.Errorf("%w: %v", errTrap, p)
 		}
 	}()
-	copy(s.stack[:], args)
-	if err := f.CallWithStack(ctx, s.stack[:]); err != nil {
+	copy(s.args[:], args)
+	s.jumps = s.jumps[:0]
+	if err := f.CallWithStack(s.ctx, s.args[:]); err != nil {
 		return fmt.Errorf("%w: %w", errTrap, err)
 	}
 	return nil
 }
 
-// parse returns the parse tree as pg_query's protobuf.
+// parse returns the parse tree as pg_query's JSON.
 func (s *sandbox) parse(text string) ([]byte, error) {
 	var tree []byte
-	// PgQueryProtobufParseResult: size_t len, char *data, char *stderr, PgQueryError *error
-	err := s.with(text, 16, s.parseProtobuf, s.freeParse, 12, func(result uint32) bool {
-		size, ok1 := s.word(result)
-		data, ok2 := s.word(result + 4)
-		raw, ok3 := s.module.Memory().Read(data, size)
-		tree = bytes.Clone(raw)
-		return ok1 && ok2 && ok3
+	// PgQueryParseResult: char *parse_tree, char *stderr, PgQueryError *error
+	err := s.with(text, s.parseJSON, s.freeParse, 8, func(result uint32) bool {
+		at, ok := s.word(result)
+		tree = bytes.Clone(s.cstring(at))
+		return ok && len(tree) > 0
 	})
 	return tree, err
 }
@@ -95,29 +132,35 @@ func (s *sandbox) parse(text string) ([]byte, error) {
 func (s *sandbox) fingerprint(text string) (string, error) {
 	var print string
 	// PgQueryFingerprintResult: uint64_t fingerprint, char *fingerprint_str, char *stderr, PgQueryError *error
-	err := s.with(text, 20, s.fingerprintFunction, s.freeFingerprints, 16, func(result uint32) bool {
-		p, ok := s.word(result + 8)
-		print = s.cstring(p, 64)
+	err := s.with(text, s.makeFingerprint, s.freePrints, 16, func(result uint32) bool {
+		at, ok := s.word(result + 8)
+		print = string(s.cstring(at))
 		return ok && print != ""
 	})
 	return print, err
 }
 
+// resultBytes is room for any of the results: structs of at most 24 bytes,
+// padding included.
+const resultBytes = 24
+
 // with calls f(result, text) and shows the result to read, unless it holds an
 // error at errorAt. After errTrap nothing is freed: the sandbox is lost.
-func (s *sandbox) with(text string, resultSize uint64, f, freeResult api.Function, errorAt uint32, read func(result uint32) bool) error {
-	ctx := callContext()
-	if err := s.call(ctx, s.malloc, uint64(len(text))+1+resultSize); err != nil {
+func (s *sandbox) with(text string, f, freeResult api.Function, errorAt uint32, read func(result uint32) bool) error {
+	if err := s.call(s.malloc, uint64(len(text))+1+resultBytes); err != nil {
 		return err
 	}
-	result := uint32(s.stack[0])
-	input := result + uint32(resultSize)
+	result := uint32(s.args[0])
+	input := result + resultBytes
 	memory := s.module.Memory()
 	if result == 0 || !memory.WriteString(input, text) || !memory.WriteByte(input+uint32(len(text)), 0) {
 		return fmt.Errorf("%w: out of memory", errTrap)
 	}
-	if err := s.call(ctx, f, uint64(result), uint64(input)); err != nil {
+	if err := s.call(f, uint64(result), uint64(input)); err != nil {
 		return err
+	}
+	if guard, ok := memory.Read(s.stackLow, stackGuard); !ok || !bytes.Equal(guard, untouched[:]) || s.stackPointer() != s.stackTop {
+		return fmt.Errorf("%w: the C stack overflowed", errTrap)
 	}
 	failure, ok := s.word(result + errorAt)
 	var outcome error
@@ -126,14 +169,14 @@ func (s *sandbox) with(text string, resultSize uint64, f, freeResult api.Functio
 		return errTrap
 	case failure != 0:
 		message, _ := s.word(failure)
-		outcome = &syntaxError{s.cstring(message, 1024)}
+		outcome = &syntaxError{string(s.cstring(message))}
 	case !read(result):
 		return errTrap
 	}
-	if err := s.call(ctx, freeResult, uint64(result)); err != nil {
+	if err := s.call(freeResult, uint64(result)); err != nil {
 		return err
 	}
-	if err := s.call(ctx, s.free, uint64(result)); err != nil {
+	if err := s.call(s.free, uint64(result)); err != nil {
 		return err
 	}
 	return outcome
@@ -141,17 +184,15 @@ func (s *sandbox) with(text string, resultSize uint64, f, freeResult api.Functio
 
 func (s *sandbox) word(at uint32) (uint32, bool) { return s.module.Memory().ReadUint32Le(at) }
 
-// cstring reads a C string of at most limit bytes.
-func (s *sandbox) cstring(at, limit uint32) string {
-	if rest := s.module.Memory().Size() - at; limit > rest {
-		limit = rest
+// cstring is a C string: a view of the sandbox's memory.
+func (s *sandbox) cstring(at uint32) []byte {
+	size := s.bytes()
+	if at == 0 || at >= size {
+		return nil
 	}
-	raw, ok := s.module.Memory().Read(at, limit)
-	if !ok || at == 0 {
-		return ""
-	}
+	raw, _ := s.module.Memory().Read(at, size-at)
 	if end := bytes.IndexByte(raw, 0); end >= 0 {
-		raw = raw[:end]
+		return raw[:end]
 	}
-	return string(raw)
+	return nil
 }

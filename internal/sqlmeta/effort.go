@@ -1,3 +1,0 @@
-package sqlmeta
-
-func tooHard(text string) bool { return false }

@@ -1,0 +1,197 @@
+package sqlmeta
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/bits"
+	"strconv"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// errTree marks a parse tree in a form that is not known here.
+var errTree = errors.New("the parse tree is not as expected")
+
+// A parse tree leaves the sandbox as JSON, in the protobuf mapping of pg_query's
+// messages, because protobuf itself is ten times slower to write in there (every
+// message is measured again at each level above it). Here the JSON becomes
+// protobuf wire format, field by field, which then is read the fast way.
+
+// wireMessage is how the fields of a message are written; the keys are JSON
+// names with their quotes.
+type wireMessage struct {
+	name   string
+	fields map[string]wireField
+}
+
+type wireField struct {
+	number  protowire.Number
+	kind    protoreflect.Kind
+	list    bool
+	message *wireMessage
+	values  map[string]int32 // of an enum, with quotes
+}
+
+// parseResult is the root of every parse tree.
+var parseResult = sync.OnceValue(func() *wireMessage {
+	known := map[protoreflect.FullName]*wireMessage{}
+	var message func(protoreflect.MessageDescriptor) *wireMessage
+	message = func(d protoreflect.MessageDescriptor) *wireMessage {
+		if m := known[d.FullName()]; m != nil {
+			return m
+		}
+		m := &wireMessage{name: string(d.Name()), fields: map[string]wireField{}}
+		known[d.FullName()] = m
+		for i := range d.Fields().Len() {
+			f := d.Fields().Get(i)
+			w := wireField{number: f.Number(), kind: f.Kind(), list: f.IsList()}
+			if f.Message() != nil {
+				w.message = message(f.Message())
+			}
+			if e := f.Enum(); e != nil {
+				w.values = map[string]int32{}
+				for j := range e.Values().Len() {
+					v := e.Values().Get(j)
+					w.values[`"`+string(v.Name())+`"`] = int32(v.Number())
+				}
+			}
+			m.fields[`"`+f.JSONName()+`"`] = w
+		}
+		return m
+	}
+	return message((*pg.ParseResult)(nil).ProtoReflect().Descriptor())
+})
+
+// decodeTree reads a parse tree from its JSON.
+func decodeTree(raw []byte) (*pg.ParseResult, error) {
+	t := transcoder{in: jsontext.NewDecoder(bytes.NewBuffer(raw)), out: make([]byte, 0, len(raw)/2)}
+	if err := t.message(parseResult()); err != nil {
+		return nil, err
+	}
+	tree := new(pg.ParseResult)
+	if err := proto.Unmarshal(t.out, tree); err != nil {
+		return nil, fmt.Errorf("%w: %w", errTree, err)
+	}
+	return tree, nil
+}
+
+type transcoder struct {
+	in   *jsontext.Decoder
+	out  []byte
+	text []byte
+}
+
+func (t *transcoder) message(m *wireMessage) error {
+	if err := t.expect('{'); err != nil {
+		return err
+	}
+	for t.in.PeekKind() != '}' {
+		name, err := t.in.ReadValue()
+		if err != nil {
+			return err
+		}
+		f, ok := m.fields[string(name)]
+		if !ok {
+			return fmt.Errorf("%w: %s has no field %s", errTree, m.name, name)
+		}
+		if !f.list {
+			if err := t.field(f); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := t.expect('['); err != nil {
+			return err
+		}
+		for t.in.PeekKind() != ']' {
+			if err := t.field(f); err != nil {
+				return err
+			}
+		}
+		if err := t.expect(']'); err != nil {
+			return err
+		}
+	}
+	return t.expect('}')
+}
+
+func (t *transcoder) expect(kind jsontext.Kind) error {
+	token, err := t.in.ReadToken()
+	if err == nil && token.Kind() != kind {
+		err = fmt.Errorf("%w: %v where %v should be", errTree, token.Kind(), kind)
+	}
+	return err
+}
+
+// lengthBytes is the room kept for a message's length: a varint of fixed width.
+const lengthBytes = 4
+
+func (t *transcoder) field(f wireField) error {
+	if f.message != nil {
+		t.out = protowire.AppendTag(t.out, f.number, protowire.BytesType)
+		start := len(t.out) + lengthBytes
+		t.out = append(t.out, 0x80, 0x80, 0x80, 0)
+		if err := t.message(f.message); err != nil {
+			return err
+		}
+		n := len(t.out) - start
+		if bits.Len(uint(n)) > 7*lengthBytes {
+			return fmt.Errorf("%w: it is too large", errTree)
+		}
+		for i := range lengthBytes {
+			t.out[start-lengthBytes+i] |= byte(n>>(7*i)) & 0x7f
+		}
+		return nil
+	}
+	value, err := t.in.ReadValue()
+	if err != nil {
+		return err
+	}
+	return t.scalar(f, value)
+}
+
+func (t *transcoder) scalar(f wireField, value jsontext.Value) error {
+	if f.kind == protoreflect.StringKind {
+		text, err := jsontext.AppendUnquote(t.text[:0], value)
+		if err != nil {
+			return err
+		}
+		t.text = text
+		t.out = protowire.AppendTag(t.out, f.number, protowire.BytesType)
+		t.out = protowire.AppendBytes(t.out, text)
+		return nil
+	}
+	var n int64
+	ok := false
+	switch f.kind {
+	case protoreflect.BoolKind:
+		ok = true
+		switch string(value) {
+		case "true":
+			n = 1
+		case "false":
+		default:
+			ok = false
+		}
+	case protoreflect.EnumKind:
+		var v int32
+		v, ok = f.values[string(value)]
+		n = int64(v)
+	case protoreflect.Int32Kind, protoreflect.Int64Kind, protoreflect.Uint32Kind, protoreflect.Uint64Kind:
+		var err error
+		n, err = strconv.ParseInt(string(value), 10, 64)
+		ok = err == nil
+	}
+	if !ok {
+		return fmt.Errorf("%w: %s is no value of a field of kind %s", errTree, value, f.kind)
+	}
+	t.out = protowire.AppendTag(t.out, f.number, protowire.VarintType)
+	t.out = protowire.AppendVarint(t.out, uint64(n))
+	return nil
+}
