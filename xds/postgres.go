@@ -70,7 +70,9 @@ func (b *builder) tunnelManager(t *Target) *hcmv3.HttpConnectionManager {
 		StatPrefix:        innerName(t.Name),
 		CodecType:         hcmv3.HttpConnectionManager_HTTP1,
 		StreamIdleTimeout: duration(0),
-		UpgradeConfigs:    []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "CONNECT"}},
+		// Without, a session's end reaches the client a second late.
+		DelayedCloseTimeout: duration(0),
+		UpgradeConfigs:      []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "CONNECT"}},
 		RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{
 			Name:         innerName(t.Name),
 			VirtualHosts: []*routev3.VirtualHost{{Name: t.Name, Domains: []string{"*"}, Routes: []*routev3.Route{b.tunnelRoute(t)}}},
