@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -38,7 +39,7 @@ func (s *Server) Check(ctx context.Context, m *authv3.CheckRequest) (*authv3.Che
 		s.metrics.refuse(refusedProtocol)
 		return denied(&Refusal{Status: http.StatusInternalServerError}), nil
 	}
-	return s.judge(ctx, handler, target, checkPeer(m), before), nil
+	return s.judge(ctx, handler, target, checkPeer(m, before.header), before), nil
 }
 
 func (s *Server) judge(ctx context.Context, h HeaderHandler, target string, p Peer, before *head) (answer *authv3.CheckResponse) {
@@ -96,12 +97,20 @@ func denied(r *Refusal) *authv3.CheckResponse {
 	}
 }
 
-// plainValues moves raw values into value, the field that ext_authz reads.
+// plainValues moves raw values into value, the field that ext_authz reads. It
+// keeps only the last of several values, so they are made one (RFC 9110, 5.3).
 func plainValues(options []*corev3.HeaderValueOption) []*corev3.HeaderValueOption {
+	var out []*corev3.HeaderValueOption
 	for _, o := range options {
-		o.Header.Value, o.Header.RawValue = strings.ToValidUTF8(string(o.GetHeader().GetRawValue()), "?"), nil
+		name, value := o.GetHeader().GetKey(), strings.ToValidUTF8(string(o.GetHeader().GetRawValue()), "?")
+		if last := len(out) - 1; last >= 0 && out[last].GetHeader().GetKey() == name {
+			out[last].Header.Value += ", " + value
+			continue
+		}
+		o.Header.Value, o.Header.RawValue = value, nil
+		out = append(out, o)
 	}
-	return options
+	return out
 }
 
 // checkHead reads the request from the attributes. Envoy sends the headers as a
@@ -120,22 +129,25 @@ func checkHead(m *authv3.CheckRequest) *head {
 	return h
 }
 
-// checkPeer reads the client from the attributes. They hold no TLS version: that
-// one is in a header, which counts only where Envoy says there was TLS at all.
-func checkPeer(m *authv3.CheckRequest) Peer {
+// checkPeer reads the client from the attributes. They hold no TLS version, and
+// a TLS session also where there was none, so that comes from a header which
+// Envoy sets and lets no client set.
+func checkPeer(m *authv3.CheckRequest, h http.Header) Peer {
 	a := m.GetAttributes()
-	p := Peer{Address: socketAddress(a.GetSource().GetAddress())}
-	if tls := a.GetTlsSession(); tls != nil {
-		p.ServerName, p.TLS = tls.GetSni(), "TLS"
-		if v := checkHead(m).header.Get(headerTLS); strings.HasPrefix(v, "TLSv") {
-			p.TLS = v
-		}
-		if id := a.GetSource().GetPrincipal(); strings.Contains(id, "://") { // else a DNS name or a subject
-			p.URISAN = id
-		}
+	p := Peer{
+		Address:    socketAddress(a.GetSource().GetAddress()),
+		ServerName: a.GetTlsSession().GetSni(),
+		TLS:        present(h.Get(headerTLS)),
+	}
+	// The principal is the first of: URI SAN, DNS SAN, subject.
+	if id := a.GetSource().GetPrincipal(); uriScheme.MatchString(id) {
+		p.URISAN = id
 	}
 	return p
 }
+
+// uriScheme is how a URI begins (RFC 3986, section 3.1).
+var uriScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
 func socketAddress(a *corev3.Address) string {
 	if s := a.GetSocketAddress(); s != nil {

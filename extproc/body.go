@@ -85,13 +85,14 @@ func (s *stream) copyOriginal(buf []byte, _ io.Reader, original *body) (complete
 	}
 }
 
-// copyChanged sends what the handler made of a body. The rest of the original
-// is read before the end is sent: Envoy still brings it.
+// copyChanged sends what the handler made of a body. The rest of a request is
+// read before its end is sent, because Envoy still brings it; the rest of a
+// response ends with the stream.
 func (s *stream) copyChanged(buf []byte, r io.Reader, original *body) (complete bool, err error) {
 	sized, _ := r.(interface{ Len() int })
 	for {
 		n, err := r.Read(buf)
-		last := n > 0 && sized != nil && sized.Len() == 0 && s.finished(original.dir)
+		last := n > 0 && sized != nil && sized.Len() == 0 && s.canEnd(original.dir)
 		if n > 0 {
 			if _, err := s.write(original.dir, buf[:n], last, nil); err != nil || last {
 				return last, err
@@ -104,16 +105,20 @@ func (s *stream) copyChanged(buf []byte, r io.Reader, original *body) (complete 
 			return false, err
 		}
 	}
+	if original.dir == response {
+		return false, nil
+	}
 	_, err = io.Copy(io.Discard, original)
 	return false, err
 }
 
-// finished says that a direction has been read to its end, and has no trailers.
-func (s *stream) finished(dir direction) bool {
+// canEnd says that the end may follow at once: there are no trailers, and of a
+// request nothing is left to read.
+func (s *stream) canEnd(dir direction) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := &s.half[dir]
-	return h.ended && h.arrived.size == 0 && h.trailers == nil
+	return h.trailers == nil && (dir == response || h.ended && h.arrived.size == 0)
 }
 
 // awaitHeaders waits for the response's headers. While it does, it counts as a
@@ -147,13 +152,17 @@ func (s *stream) awaitHeaders(ctx context.Context) (*extprocv3.HttpHeaders, erro
 // attributesKey is under which Envoy sends the request_attributes of the filter.
 const attributesKey = "envoy.filters.http.ext_proc"
 
-// attributePeer reads the client from the attributes that Envoy sends along.
+// attributePeer reads the client from the attributes that Envoy sends along. The
+// name in a certificate counts only if Envoy says that it verified it.
 func attributePeer(m *extprocv3.ProcessingRequest) Peer {
 	fields := m.GetAttributes()[attributesKey].GetFields()
-	return Peer{
+	p := Peer{
 		Address:    fields["source.address"].GetStringValue(),
 		ServerName: fields["connection.requested_server_name"].GetStringValue(),
-		URISAN:     fields["connection.uri_san_peer_certificate"].GetStringValue(),
 		TLS:        fields["connection.tls_version"].GetStringValue(),
 	}
+	if fields["connection.mtls"].GetBoolValue() {
+		p.URISAN = fields["connection.uri_san_peer_certificate"].GetStringValue()
+	}
+	return p
 }

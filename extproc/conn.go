@@ -46,7 +46,10 @@ func (c *conn) CloseWrite() error { return c.s.closeWrite(c.out) }
 // Close ends both directions of this side. What was written is delivered.
 func (c *conn) Close() error {
 	c.s.closeRead(c.in, net.ErrClosed)
-	return c.s.closeWrite(c.out)
+	if err := c.s.closeWrite(c.out); err != nil || c.out == request {
+		return err
+	}
+	return c.s.resetUnopened()
 }
 
 func (c *conn) LocalAddr() net.Addr  { return address("weir") }

@@ -148,7 +148,7 @@ func TestAnExchangeShowsTheRequestAndItsPeer(t *testing.T) {
 	m := firstMessage(true, ":method", "GET", ":scheme", "https", ":authority", "api.internal", ":path", "/v1?a=b", "x-forwarded-for", "203.0.113.1", "x-a", "1", "x-a", "2")
 	attributes, err := structpb.NewStruct(map[string]any{
 		"source.address": "192.0.2.7:4711", "connection.requested_server_name": "api.example",
-		"connection.uri_san_peer_certificate": "spiffe://example/agent", "connection.tls_version": "TLSv1.3",
+		"connection.uri_san_peer_certificate": "spiffe://example/agent", "connection.tls_version": "TLSv1.3", "connection.mtls": true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -38,9 +38,13 @@ func (s *stream) encode(dir direction, body []byte, end bool) mem.Buffer {
 func (s *stream) send(m *extprocv3.ProcessingResponse) error {
 	s.sendMu.Lock()
 	defer s.sendMu.Unlock()
+	if s.answered {
+		return ErrEnded
+	}
 	return s.sendLocked(m)
 }
 
+// sendLocked sends with sendMu held.
 func (s *stream) sendLocked(m *extprocv3.ProcessingResponse) error {
 	s.out = outbound{full: m}
 	if err := s.grpc.SendMsg(&s.out); err != nil {
@@ -91,6 +95,10 @@ func (s *stream) answerTrailers(dir direction, m *extprocv3.HeaderMutation) erro
 func (s *stream) answerSelf(status int, m *extprocv3.HeaderMutation, body []byte, details string) error {
 	s.sendMu.Lock()
 	defer s.sendMu.Unlock()
+	if s.answered {
+		return ErrEnded
+	}
+	s.answered = true
 	s.sealed = [2]bool{true, true}
 	return s.sendLocked(&extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ImmediateResponse{
 		ImmediateResponse: &extprocv3.ImmediateResponse{

@@ -21,12 +21,12 @@ type Config struct {
 	// held back. Default 256 KiB, as much as Envoy's own buffers and windows.
 	Window int
 	// MaxBuffered is how many bytes of one direction may lie unread while
-	// somebody waits for the other one. Past it, which takes hours with the
-	// default StallDelay, the session ends. Default 8 MiB.
+	// somebody waits for the other one. Past it the session ends; with the other
+	// defaults that takes months. Default 8 MiB.
 	MaxBuffered int
 	// StallDelay is how long a full direction and one that is waited for may
 	// stand still before more is received. It doubles with each Window. Default
-	// 50 ms.
+	// 5 ms.
 	StallDelay time.Duration
 	// ChunkSize is the most that is sent in one message. Default 64 KiB, at most
 	// 512 KiB.
@@ -43,7 +43,7 @@ type Config struct {
 func (c *Config) setDefaults() error {
 	setDefault(&c.Window, 256<<10)
 	setDefault(&c.MaxBuffered, 8<<20)
-	setDefault(&c.StallDelay, 50*time.Millisecond)
+	setDefault(&c.StallDelay, 5*time.Millisecond)
 	setDefault(&c.ChunkSize, 64<<10)
 	setDefault(&c.Linger, 10*time.Second)
 	switch {

@@ -36,9 +36,10 @@ type stream struct {
 	// done is closed when nothing will be received any more.
 	done chan struct{}
 
-	sendMu sync.Mutex
-	out    outbound
-	sealed [2]bool // the last chunk of the direction was sent
+	sendMu   sync.Mutex
+	out      outbound
+	sealed   [2]bool // the last chunk of the direction was sent
+	answered bool    // the gateway answered: nothing may follow
 }
 
 func (s *Server) newStream(g grpc.ServerStream, onEnd context.CancelFunc) *stream {

@@ -117,30 +117,42 @@ func (s *stream) openResponse() {
 }
 
 // closeTunnel ends both directions. What was written to the client before is
-// delivered: the end of the response is a chunk behind it. A response that never
-// opened cannot be ended in that way, only reset.
+// delivered: the end of the response is a chunk behind it.
 func (s *stream) closeTunnel() error {
 	s.closeReads()
-	if s.failure() != nil {
-		return s.finish()
-	}
-	_ = s.closeWrite(request) // fails only if the stream has ended
-	_ = s.closeWrite(response)
-	s.mu.Lock()
-	open := s.half[response].open
-	s.mu.Unlock()
-	if !open {
-		_ = s.answerSelf(http.StatusForbidden, nil, nil, "weir_closed")
+	if s.failure() == nil {
+		_ = s.closeWrite(request) // these fail only if the stream has ended
+		_ = s.closeWrite(response)
+		_ = s.resetUnopened()
 	}
 	return s.finish()
 }
 
+// resetUnopened makes Envoy reset the client's connection if the way to it never
+// opened: then there is no end to send.
+func (s *stream) resetUnopened() error {
+	s.mu.Lock()
+	open := s.half[response].open
+	s.mu.Unlock()
+	if open {
+		return nil
+	}
+	return s.answerSelf(http.StatusForbidden, nil, nil, "weir_closed")
+}
+
 func tunnelPeer(h http.Header) Peer {
-	value := func(name string) string {
-		if v := h.Get(name); v != "-" { // how Envoy writes that there is none
-			return v
-		}
+	return Peer{
+		Address:    present(h.Get(headerClient)),
+		ServerName: present(h.Get(headerSNI)),
+		URISAN:     present(h.Get(headerURISAN)),
+		TLS:        present(h.Get(headerTLS)),
+	}
+}
+
+// present is a value that Envoy wrote: it writes "-" for none.
+func present(value string) string {
+	if value == "-" {
 		return ""
 	}
-	return Peer{Address: value(headerClient), ServerName: value(headerSNI), URISAN: value(headerURISAN), TLS: value(headerTLS)}
+	return value
 }
