@@ -67,8 +67,20 @@ func (s *session) flush() error {
 	if s.chain.open {
 		s.chain.from, s.chain.fromAnswer = 0, 0
 	}
-	if cap(s.batch.out) > fullBatch && len(s.batch.out) == 0 {
-		s.batch.out = nil // an idle session holds no large buffer
+	return nil
+}
+
+// beforeWait is what is done before the client is waited for: everything is sent,
+// and an idle session holds no large buffers.
+func (s *session) beforeWait() error {
+	if err := s.flush(); err != nil {
+		return err
+	}
+	if len(s.batch.out) == 0 && s.copying == nil {
+		if cap(s.batch.out) > 2*smallBuffer {
+			s.batch.out = nil
+		}
+		s.client.shrink()
 	}
 	return nil
 }

@@ -33,6 +33,10 @@ func (s *session) fromClient() error {
 // clientMessages are those that a client may send once it has signed in.
 const clientMessages = "QPBDECSHFdcfX"
 
+// maxSmall bounds the messages that hold no more than a name, as in the server
+// (PQ_SMALL_MESSAGE_LIMIT).
+const maxSmall = 10000
+
 // message handles one message, which has not been taken from the reader yet.
 func (s *session) message(kind byte, size int) error {
 	switch {
@@ -42,6 +46,9 @@ func (s *session) message(kind byte, size int) error {
 		return s.copyMessage(kind, size)
 	case kind == msgTerminate:
 		return s.terminate()
+	case kind != msgQuery && kind != msgParse && kind != msgBind && kind != msgFunctionCall && size > maxSmall,
+		(kind == msgSync || kind == msgFlush) && size != headerLen:
+		return fatal(codeProtocolViolation, "invalid message length")
 	}
 	if ready, err := s.outsideCopy(kind, size); !ready || err != nil {
 		return err

@@ -87,10 +87,13 @@ func (f *frameReader) discard(n int) error {
 	return nil
 }
 
-// unread puts bytes that somebody else has read behind those in the buffer.
+// unread puts bytes that somebody else has read behind those in the buffer. What
+// was taken before stays valid.
 func (f *frameReader) unread(b []byte) {
 	if len(f.buf)-f.w < len(b) {
-		f.grow(f.buffered() + len(b))
+		bigger := make([]byte, f.buffered()+len(b))
+		f.w = copy(bigger, f.buf[f.r:f.w])
+		f.buf, f.pooled, f.r = bigger, nil, 0
 	}
 	f.w += copy(f.buf[f.w:], b)
 }

@@ -91,16 +91,24 @@ func (o *operation) unmaskable() *problem {
 	returnsRows := slices.ContainsFunc(sh.sql.Statements, func(st gate.Statement) bool {
 		return slices.Contains(rowActions, st.Action)
 	})
-	copiesOut := sh.copies && slices.Contains(sh.risks, sqlmeta.RiskCopyOut)
 	switch {
-	case copiesOut && (sh.opaque || sh.unknown || touches(o.masks, sh)):
-		return failed(codeInsufficient, "refused by policy: COPY would deliver columns that are masked (copy_masked)").
-			withHint("Use SELECT: its rows are masked. Or copy only columns that are not masked.").of(&o.decision)
+	case slices.Contains(sh.risks, sqlmeta.RiskCopyOut) && o.copiesMasked():
+		return copyMasked(o)
 	case sh.opaque && returnsRows && !sh.misspelt():
 		return failed(codeInsufficient, "refused by policy: the source of a result column could not be traced, and columns of this target are masked (opaque)").
 			withHint("Select columns of tables by name, without dynamic SQL or functions that the gateway does not know.").of(&o.decision)
 	}
 	return nil
+}
+
+// copiesMasked says that COPY data of an operation may hold what is masked.
+func (o *operation) copiesMasked() bool {
+	return len(o.masks) > 0 && (o.shape.opaque || o.shape.unknown || touches(o.masks, o.shape))
+}
+
+func copyMasked(o *operation) *problem {
+	return failed(codeInsufficient, "refused by policy: COPY would deliver columns that are masked (copy_masked)").
+		withHint("Use SELECT: its rows are masked. Or copy only columns that are not masked.").of(&o.decision)
 }
 
 // misspelt says that a statement names a relation or column that is not known.

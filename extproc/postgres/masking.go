@@ -77,19 +77,19 @@ func (s *session) plan(op *operation, frame []byte) {
 	}
 	var d pgproto3.RowDescription
 	if err := d.Decode(frame[headerLen:]); err != nil {
-		s.interrupt(op, disagreement(op))
+		s.disagree(op)
 		return
 	}
 	r, known := op.result()
 	if !known || r.opaque || len(r.outputs) != len(d.Fields) {
-		s.interrupt(op, disagreement(op))
+		s.disagree(op)
 		return
 	}
 	p := &plan{passes: true}
 	for i := range d.Fields {
 		m, class, ok := s.maskOf(op, &d.Fields[i], &r.outputs[i])
 		if !ok {
-			s.interrupt(op, disagreement(op))
+			s.disagree(op)
 			return
 		}
 		if m == nil {
@@ -110,9 +110,14 @@ func (s *session) plan(op *operation, frame []byte) {
 	op.plan = p
 }
 
-func disagreement(op *operation) *problem {
-	return failed(codeInsufficient, "the rows are not delivered: the source of a column could not be confirmed, and columns of this target are masked (lineage)").
-		withHint("Select columns of tables by name.").of(&op.decision)
+// disagree withholds the rows of an operation of which it is not certain what they
+// hold. The catalog may be too old, so it is read again before the next statement.
+func (s *session) disagree(op *operation) {
+	s.mu.Lock()
+	s.catalogStale = true
+	s.mu.Unlock()
+	s.interrupt(op, failed(codeInsufficient, "the rows are not delivered: the source of a column could not be confirmed, and columns of this target are masked (lineage)").
+		withHint("Select columns of tables by name.").of(&op.decision))
 }
 
 // maskOf finds the mask of one column, nil for none. It is not ok where the server

@@ -32,7 +32,7 @@ GRANT CREATE, TEMP ON DATABASE shop TO weir_orders;
 var sharedAnalyzer = sync.OnceValues(func() (*sqlmeta.Analyzer, error) { return sqlmeta.New(sqlmeta.Config{}) })
 
 // realWorld is a world whose server, analysis and catalog are the real ones.
-func realWorld(t *testing.T, o pgserver.Options) (*world, *pgserver.Server) {
+func realWorld(t testing.TB, o pgserver.Options) (*world, *pgserver.Server) {
 	t.Helper()
 	o.Databases = append(o.Databases, "shop")
 	o.SQL = append(o.SQL, shopSQL)

@@ -13,8 +13,6 @@ func (s *session) row(kind byte, size int) error {
 	if op == nil {
 		a := s.current()
 		switch {
-		case a == nil:
-			return unexpected(kind)
 		case a.want == wantProbe && kind == msgDataRow:
 			return s.probeRow(a.probe, size)
 		case a.op == nil, a.want != wantQuery && a.want != wantExecute, (kind == msgCopyData) != a.op.copyOut:
@@ -41,7 +39,7 @@ func (s *session) row(kind byte, size int) error {
 		}
 		return err
 	case op.plan == nil:
-		s.interrupt(op, disagreement(op))
+		s.disagree(op)
 		return s.server.discard(size)
 	}
 	return s.maskedRow(op, size)

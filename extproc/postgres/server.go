@@ -73,18 +73,15 @@ func unexpected(kind byte) error {
 	return fatal(codeProtocolViolation, "the server sent an unexpected message %q", kind)
 }
 
-// current is the answer that the server is at, nil for none. It stays valid until
-// it is popped, which only the server's side does; of a queue that grows
-// meanwhile it is the old copy, whose pointers are the same.
-func (s *session) current() *answer {
+// current is the answer that the server is at; of none it is the zero value. Only
+// the server's side takes it from the queue, so it stays the first until then.
+func (s *session) current() answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.queue.first()
-	if a == nil {
-		return nil
+	if a := s.queue.first(); a != nil {
+		return *a
 	}
-	c := *a
-	return &c
+	return answer{}
 }
 
 // pop takes the answer that the server has given, which must be of the given
@@ -107,7 +104,7 @@ func (s *session) pop(w want) (answer, error) {
 
 // answered handles ParseComplete, BindComplete and CloseComplete.
 func (s *session) answered(w want, frame []byte) error {
-	if a := s.current(); a != nil && a.want == wantProbe {
+	if s.current().want == wantProbe {
 		return nil
 	}
 	a, err := s.pop(w)
@@ -148,10 +145,7 @@ func (s *session) anytime(kind byte, frame []byte) error {
 	s.mu.Lock()
 	s.dirty = true
 	s.mu.Unlock()
-	var op *operation
-	if a != nil {
-		op = a.op
-	}
+	op := a.op
 	if kind == msgNotice && op != nil && op.withhold {
 		s.withhold(frame, op)
 		return nil
@@ -163,7 +157,7 @@ func (s *session) anytime(kind byte, frame []byte) error {
 // parameterTypes learns the types of a statement's parameters.
 func (s *session) parameterTypes(frame []byte) error {
 	a := s.current()
-	if a == nil || a.want != wantDescribe || a.statement == nil {
+	if a.want != wantDescribe || a.statement == nil {
 		return unexpected(frame[0])
 	}
 	c := body(frame)
@@ -186,8 +180,6 @@ func (s *session) parameterTypes(frame []byte) error {
 func (s *session) described(kind byte, frame []byte) error {
 	a := s.current()
 	switch {
-	case a == nil:
-		return unexpected(kind)
 	case a.want == wantProbe:
 		return nil
 	case a.want == wantQuery && a.op != nil && kind == msgRowDescription:
@@ -211,13 +203,11 @@ func (s *session) described(kind byte, frame []byte) error {
 // completed handles the end of a statement.
 func (s *session) completed(kind byte, frame []byte) error {
 	a := s.current()
-	switch {
-	case a == nil:
-		return unexpected(kind)
-	case a.want == wantProbe:
+	switch a.want {
+	case wantProbe:
 		return nil
-	case a.want == wantQuery:
-		s.queryStep(a, frame)
+	case wantQuery:
+		s.queryStep(a.op, frame)
 		return nil
 	}
 	popped, err := s.pop(wantExecute)
@@ -237,8 +227,7 @@ func (s *session) completed(kind byte, frame []byte) error {
 }
 
 // queryStep handles the end of one statement of a simple query.
-func (s *session) queryStep(a *answer, frame []byte) {
-	op := a.op
+func (s *session) queryStep(op *operation, frame []byte) {
 	at := 0
 	if op != nil {
 		at = op.statement
@@ -338,7 +327,7 @@ func (s *session) relayReady(frame []byte, a answer, status byte) error {
 // copyAnswer handles the messages that begin and end COPY data.
 func (s *session) copyAnswer(kind byte, frame []byte) error {
 	a := s.current()
-	if a == nil || a.op == nil || a.want != wantQuery && a.want != wantExecute {
+	if a.op == nil || a.want != wantQuery && a.want != wantExecute {
 		return unexpected(kind)
 	}
 	s.mu.Lock()
@@ -351,7 +340,12 @@ func (s *session) copyAnswer(kind byte, frame []byte) error {
 	s.mu.Unlock()
 	if kind == msgCopyOutResponse {
 		a.op.copyOut = true
+		if a.op.copiesMasked() { // a text that was not understood was a COPY
+			s.interrupt(a.op, copyMasked(a.op))
+		}
 	}
-	s.relay(frame, a.op)
+	if a.op.problem.Load() == nil {
+		s.relay(frame, a.op)
+	}
 	return nil
 }

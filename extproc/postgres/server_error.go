@@ -19,7 +19,7 @@ func (s *session) serverError(frame []byte) error {
 	s.queue.copyIn = false
 	s.changed.Broadcast()
 	s.mu.Unlock()
-	if severity := m.SeverityUnlocalized; severity == "FATAL" || severity == "PANIC" || a == nil {
+	if severity := m.SeverityUnlocalized; severity == "FATAL" || severity == "PANIC" || a.want == 0 {
 		s.out.lastWords = severity != "ERROR"
 		s.out.pass(frame, nil, false)
 		return nil
@@ -78,11 +78,11 @@ func (s *session) tellServerError(frame []byte, op *operation, withheld bool) {
 }
 
 // withheld says whether the text of an error may hold what is masked, and which
-// operation the error is recorded with. One at COMMIT, or at the Sync that
-// commits, may be about anything that the transaction has touched.
-func (s *session) withheld(a *answer) (*operation, bool) {
+// operation the error is recorded with. One at COMMIT, at the Sync that commits, or
+// at SET CONSTRAINTS may be about anything that the transaction has touched.
+func (s *session) withheld(a answer) (*operation, bool) {
 	op := a.op
-	if op != nil && (op.withhold || op.shape.action != sqlmeta.ActionTransaction) {
+	if op != nil && (op.withhold || !containsAction(op.shape, sqlmeta.ActionTransaction) && !containsAction(op.shape, sqlmeta.ActionSet)) {
 		return op, op.withhold
 	}
 	if op == nil {

@@ -136,7 +136,7 @@ func (s *session) attach(server *signedIn) error {
 // run relays until the session ends, and then records that it has.
 func (s *session) run(ctx context.Context) {
 	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	s.client.onBlock = s.flush
+	s.client.onBlock = s.beforeWait
 	s.server.onBlock = s.deliver
 	s.metrics.sessions.Inc()
 	defer s.metrics.sessions.Dec()

@@ -65,7 +65,7 @@ SELECT 1;
 }
 
 // waitFor waits until a condition holds.
-func waitFor(t *testing.T, cond func() bool) {
+func waitFor(t testing.TB, cond func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for !cond() {

@@ -181,15 +181,17 @@ func (c *classified) Classified(string) bool { return len(c.by) > 0 }
 
 // world is everything around a session.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	cfg    Config
 	deps   Deps
 	rules  rules
 	ledger *ledger
-	people *people
-	log    lockedBuffer
-	peer   string // address of clients, where it is not the real one
-	ca     *pki.CA
+	// recorder is what records; by default the ledger.
+	recorder gate.Recorder
+	people   *people
+	log      lockedBuffer
+	peer     string // address of clients, where it is not the real one
+	ca       *pki.CA
 
 	mu      sync.Mutex // guards rules
 	handler *Handler
@@ -213,7 +215,7 @@ var sharedMasker = sync.OnceValue(func() *mask.Masker {
 
 // newWorld makes a world in which everything is allowed. The caller changes it
 // before serve.
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	w := &world{t: t, rules: allowAll, ledger: &ledger{}, people: newPeople()}
 	w.cfg = Config{
 		Target:   gate.Target{Name: "orders", Kind: "postgres", Labels: map[string]string{}},
@@ -270,7 +272,10 @@ func (w *world) rule(r rules) {
 // start makes the handler.
 func (w *world) start() {
 	w.t.Helper()
-	g, err := gate.New(rules(w.decide), w.people, w.ledger, w.deps.Log)
+	if w.recorder == nil {
+		w.recorder = w.ledger
+	}
+	g, err := gate.New(rules(w.decide), w.people, w.recorder, w.deps.Log)
 	if err != nil {
 		w.t.Fatal(err)
 	}
