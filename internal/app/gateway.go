@@ -26,7 +26,6 @@ import (
 	"github.com/weir-gateway/weir/internal/mask"
 	"github.com/weir-gateway/weir/internal/sqlmeta"
 	"github.com/weir-gateway/weir/internal/vault"
-	"github.com/weir-gateway/weir/policies"
 	"github.com/weir-gateway/weir/recorder"
 	"github.com/weir-gateway/weir/recorder/spool"
 	"github.com/weir-gateway/weir/xds"
@@ -54,7 +53,7 @@ type Gateway struct {
 	spool          *spool.Spool
 	recorder       *recorder.Recorder
 	approvals      *approval.Store
-	policy         *policies.Engine
+	policy         rules
 	handlers       handlers
 	extproc        *extproc.Server
 	xds            *xds.Server
@@ -119,13 +118,11 @@ func (g *Gateway) build(ctx context.Context, cfg *config.Config, ending *stack) 
 	if err := g.buildEvidence(ctx, cfg, ending); err != nil {
 		return err
 	}
-	if err := g.buildPolicy(ctx, cfg); err != nil {
-		return err
-	}
+	g.shared.classes = &g.classification
 	if err := g.buildApprovals(ctx, cfg); err != nil {
 		return err
 	}
-	decide, err := gate.New(g.policy, g.approvals, g.recorder, g.log)
+	decide, err := gate.New(&g.policy, g.approvals, g.recorder, g.log)
 	if err != nil {
 		return err
 	}
@@ -157,23 +154,6 @@ func (g *Gateway) buildEvidence(ctx context.Context, cfg *config.Config, ending 
 	}
 	ending.push("recorder", g.recorder.Close)
 	return nil
-}
-
-func (g *Gateway) buildPolicy(ctx context.Context, cfg *config.Config) error {
-	classes, err := LoadClasses(string(cfg.Policy.Classification))
-	if err != nil {
-		return err
-	}
-	g.classification.Store(classes)
-	g.shared.classes = &g.classification
-	g.policy, err = policies.New(ctx, policies.Config{Bundle: string(cfg.Policy.Bundle)}, policies.Deps{
-		Log: g.log.With("part", "policy"), Registerer: g.metrics,
-		Classification: func() policies.Classification { return g.classification.Load() },
-		OnActivate: func(ctx context.Context, a policies.Activation) error {
-			return g.recorder.Record(ctx, &gate.Event{Kind: gate.PolicyActivated, Time: a.At, Body: a})
-		},
-	})
-	return err
 }
 
 func (g *Gateway) buildSessions(cfg *config.Config) (err error) {

@@ -102,6 +102,13 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	var rules *running
+	var classes Classes
+	if now := g.policy.now.Load(); now == nil || now.from != cfg.Policy {
+		if rules, classes, err = g.newRules(ctx, cfg); err != nil {
+			return err
+		}
+	}
 	if err := g.recordConfig(ctx, last, cfg, &changes); err != nil {
 		return err
 	}
@@ -109,6 +116,10 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 	if err := g.xds.Publish(ctx, targets); err != nil {
 		g.handlers.swap(*dropped.before)
 		return fmt.Errorf("Envoy's configuration: %w", err)
+	}
+	if rules != nil {
+		g.classification.Store(classes)
+		g.policy.use(ctx, rules, g.followClasses(string(cfg.Policy.Classification)))
 	}
 	g.useIdentity(ctx, authenticator)
 	g.current.Store(cfg)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
@@ -42,7 +43,7 @@ func (g *Gateway) serve(ctx context.Context, cfg *config.Config, ending *stack) 
 	if err := g.startWeb(ctx, cfg, group, ending); err != nil {
 		return err
 	}
-	group.Go(func() error { return g.policy.Run(ctx) })
+	ending.push("policy", func(context.Context) error { g.policy.close(); return nil })
 	group.Go(func() error { return g.approvals.Run(ctx) })
 	group.Go(func() error { return watchFile(ctx, g.options.File, g.log, func() { g.Reload(ctx) }) })
 	group.Go(func() error { g.renewCertificate(ctx); return nil })
@@ -153,7 +154,7 @@ func (g *Gateway) startWeb(ctx context.Context, cfg *config.Config, group *errgr
 		Ready:   func(ctx context.Context) []web.Check { return g.checks(ctx) },
 		Status:  func(ctx context.Context) any { return g.status(ctx) },
 		Config:  func() ([]byte, error) { return g.current.Load().Resolved() },
-		Metrics: promhttp.HandlerFor(g.metrics, promhttp.HandlerOpts{}), Log: g.log.With("part", "web"),
+		Metrics: promhttp.HandlerFor(prometheus.Gatherers{g.metrics, &g.policy}, promhttp.HandlerOpts{}), Log: g.log.With("part", "web"),
 	})
 	if err != nil {
 		return err

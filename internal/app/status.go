@@ -41,7 +41,7 @@ type TargetStatus struct {
 func (g *Gateway) status(ctx context.Context) Status {
 	cfg := g.current.Load()
 	s := Status{
-		Version: g.options.Version, Started: g.started, Config: cfg.Revision, Policy: g.policy.Status().Revision,
+		Version: g.options.Version, Started: g.started, Config: cfg.Revision, Policy: g.policy.status().Revision,
 		Problems: g.allProblems(), Parts: g.checks(ctx), ClickHouse: g.store.where(),
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Targets)) {
@@ -65,7 +65,7 @@ func upstreamOf(t *config.Target) string {
 // allProblems are what an operator should look at though everything runs.
 func (g *Gateway) allProblems() []string {
 	out := g.problems.list()
-	if p := g.policy.Status(); p.Error != "" {
+	if p := g.policy.status(); p.Error != "" {
 		out = append(out, "policy: "+p.Error)
 	}
 	for _, e := range g.xds.Status().Envoys {

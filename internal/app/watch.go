@@ -22,11 +22,11 @@ const settle = 200 * time.Millisecond
 func watchFile(ctx context.Context, path string, log *slog.Logger, changed func()) error {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		return fmt.Errorf("the configuration file cannot be watched: %w", err)
+		return fmt.Errorf("%s cannot be watched: %w", path, err)
 	}
 	defer w.Close()
 	if err := w.Add(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("the configuration file cannot be watched: %w", err)
+		return fmt.Errorf("%s cannot be watched: %w", path, err)
 	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -45,7 +45,7 @@ func watchFile(ctx context.Context, path string, log *slog.Logger, changed func(
 				quiet.Reset(settle)
 			}
 		case err := <-w.Errors:
-			log.WarnContext(ctx, "watching the configuration file", "err", err)
+			log.WarnContext(ctx, "watching", "file", path, "err", err)
 		case <-hangup:
 			changed()
 		case <-quiet.C:
