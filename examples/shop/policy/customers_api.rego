@@ -10,11 +10,17 @@ allow if {
 	input.operation.method == "GET"
 }
 
-# A small refund is an agent's to give.
+# A small refund is an agent's to give. What it says must be what the API reads:
+# a number, in JSON, and no field beside it that the API might take for it.
 allow if {
 	on_api
 	input.operation.method == "POST"
 	input.operation.path == "/refunds"
+	input.operation.body.amount <= 100
+	is_number(input.operation.body.amount)
+	every field, _ in input.operation.body {
+		field in {"customer", "order", "amount", "reason"}
+	}
 }
 
 deny contains {
