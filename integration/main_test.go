@@ -1,0 +1,189 @@
+// Package integration plays the gateway end to end: the real weir binary and its
+// children, real clients, a real PostgreSQL, a real issuer. A test asserts what a
+// user sees, and at the server what a user must not have reached.
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/weir-gateway/weir/integration/parts"
+	"github.com/weir-gateway/weir/integration/postgres"
+	"github.com/weir-gateway/weir/integration/stage"
+)
+
+// suite is what all tests of the package share.
+type suite struct {
+	dir  string // of everything
+	weir string // the program under test
+
+	once  sync.Once
+	stage *world
+	err   error
+}
+
+var all suite
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	var err error
+	// Everyone may pass: as root, PostgreSQL runs as another user.
+	if all.dir, err = os.MkdirTemp("", "weir-e2e-"); err == nil {
+		err = os.Chmod(all.dir, 0o711)
+	}
+	if err == nil {
+		err = all.build()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := m.Run()
+	if all.stage != nil {
+		err = all.stage.Stop()
+	}
+	if err = errors.Join(err, os.RemoveAll(all.dir)); err != nil {
+		fmt.Fprintln(os.Stderr, "the shared stage did not end well:", err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+// build makes the program under test, as `make build` does.
+func (s *suite) build() error {
+	s.weir = filepath.Join(s.dir, "weir")
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", s.weir, "./cmd/weir")
+	cmd.Dir = ".."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building weir: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// shared is the stage of all tests that break nothing on it.
+func shared(t *testing.T) *world {
+	t.Helper()
+	need(t)
+	all.once.Do(func() { all.stage, all.err = open(all.folder("shared"), stage.Options{}) })
+	if all.err != nil {
+		t.Fatal(all.err)
+	}
+	tellLog(t, all.stage)
+	return all.stage
+}
+
+// own is a stage for one test, with a gateway that runs.
+func own(t *testing.T, o stage.Options) *world {
+	t.Helper()
+	w := unstarted(t, o)
+	if err := w.raise(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// unstarted is a stage for one test, without a gateway.
+func unstarted(t *testing.T, o stage.Options) *world {
+	t.Helper()
+	need(t)
+	w, err := set(all.folder(t.Name()), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tellLog(t, w)
+	t.Cleanup(func() {
+		if err := w.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// need skips a test where -short is asked for and the parts are not set up.
+func need(t *testing.T) {
+	t.Helper()
+	parts.Need(t, parts.Envoy, parts.Postgres, parts.Clients, parts.CHDB)
+}
+
+// folder is a folder of a test's; its name is short, as sockets lie in it.
+func (s *suite) folder(name string) string {
+	name = strings.NewReplacer("/", "-", "Test", "").Replace(name)
+	return filepath.Join(s.dir, name[:min(len(name), 24)])
+}
+
+func open(dir string, o stage.Options) (*world, error) {
+	w, err := set(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.raise(context.Background()); err != nil {
+		return nil, errors.Join(err, w.Stop())
+	}
+	return w, nil
+}
+
+// set sets a stage on which PostgreSQL logs every statement, the customers API
+// notes every request, and the tests' own rules hold beside the shop's.
+func set(dir string, o stage.Options) (*world, error) {
+	w := &world{api: &requests{}}
+	o.Dir, o.Weir, o.API = dir, all.weir, w.api.note
+	edit, tune := o.Edit, o.Postgres
+	o.Postgres = func(p *postgres.Options) {
+		p.Settings = map[string]string{"log_statement": "all", "log_connections": "on"}
+		if tune != nil {
+			tune(p)
+		}
+	}
+	var policy error
+	o.Edit = func(s *stage.Settings) {
+		policy = copyPolicy(filepath.Join(dir, "policy"), s.Policy)
+		s.Policy = "policy"
+		if edit != nil {
+			edit(s)
+		}
+	}
+	var err error
+	w.Stage, err = stage.Start(context.Background(), o)
+	if err == nil && policy != nil {
+		err = errors.Join(policy, w.Stop())
+	}
+	return w, err
+}
+
+// copyPolicy puts the shop's rules and the tests' own into one folder.
+func copyPolicy(dst, shop string) error {
+	for _, src := range []string{shop, filepath.Join("testdata", "policy")} {
+		if err := os.CopyFS(dst, os.DirFS(src)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// raise starts the gateway.
+func (w *world) raise(ctx context.Context) error {
+	if err := w.StartGateway(ctx); err != nil {
+		return err
+	}
+	path, err := w.Weir(ctx, nil, "ca", "--path")
+	w.ca = strings.TrimSpace(path)
+	return err
+}
+
+func tellLog(t *testing.T, w *world) {
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("weir logged:\n%s", w.GatewayLog())
+		}
+	})
+}
