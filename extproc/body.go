@@ -16,15 +16,20 @@ type body struct {
 	trailer http.Header // is filled at the end
 	filled  bool
 	none    bool // the headers were all of the message
+	begun   bool // the handler has read of it
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	n, _, err := b.s.read(b.dir, p, nil)
+	b.begun = b.begun || n > 0
 	if err == io.EOF { //nolint:errorlint // read returns it bare
 		b.fillTrailer()
 	}
 	return n, err
 }
+
+// isAll says that r is this body, and all of it.
+func (b *body) isAll(r io.Reader) bool { return r == io.Reader(b) && !b.begun }
 
 func (b *body) fillTrailer() {
 	if b.filled {
@@ -48,7 +53,7 @@ func (s *stream) relay(r io.Reader, original *body, trailer http.Header) error {
 	buf := s.pool.Get(s.cfg.ChunkSize)
 	defer s.pool.Put(buf)
 	copyBody := s.copyChanged
-	if r == io.Reader(original) {
+	if original.isAll(r) {
 		copyBody = s.copyOriginal
 	}
 	complete, err := copyBody(*buf, r, original)

@@ -137,7 +137,7 @@ func TestEnvoyExchanges(t *testing.T) {
 		want                     string
 		header                   http.Header
 	}{
-		{"unchanged", "POST", "/same", "body", 200, `{"path": "/same", "body": "body"}`, http.Header{"X-Authorization": {""}}},
+		{"unchanged", "POST", "/same", "body", 200, `{"path": "/same", "body": "body"}`, http.Header{"X-Authorization": {""}, "X-Length": {"4"}}},
 		{"no body", "GET", "/same?a=b", "", 200, `{"path": "/same?a=b", "body": ""}`, http.Header{"X-Length": {"0"}}},
 		{"both bodies changed", "POST", "/upper", "body", 200, `{"path": "/upper", "body": "a masked body"}`, http.Header{"X-Length": {"-1"}}},
 		{"another path", "GET", "/elsewhere", "", 200, `{"path": "/here?really=1", "body": ""}`, nil},

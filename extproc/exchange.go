@@ -79,7 +79,7 @@ func (e *exchange) Request() *Request { return e.req }
 
 // Forward implements Exchange.
 func (e *exchange) Forward(ctx context.Context, r *Request) (*Response, error) {
-	changed := r.Body != io.Reader(e.body)
+	changed := !e.body.isAll(r.Body)
 	if e.hasNoBody() && changed {
 		if err := mustBeEmpty(r.Body, "a request"); err != nil {
 			return nil, err
@@ -154,7 +154,7 @@ func (e *exchange) Respond(ctx context.Context, r *Response) error {
 	if up == nil {
 		return fmt.Errorf("%w: there is no response yet", ErrPhase)
 	}
-	changed := r.Body != io.Reader(&e.relayed)
+	changed := !e.relayed.isAll(r.Body)
 	if e.relayed.none && changed {
 		if err := mustBeEmpty(r.Body, "a response"); err != nil {
 			return err

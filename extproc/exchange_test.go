@@ -257,6 +257,23 @@ func TestBodiesThatTheHandlerChanges(t *testing.T) {
 	e.leave()
 }
 
+// A body that is shorter than its Content-Length lets the next request on the
+// same connection pass for the rest of it.
+func TestABodyThatIsPartlyReadHasAnotherLength(t *testing.T) {
+	s := start(t, extproc.Config{}, handlers{exchange: func(ctx context.Context, e extproc.Exchange) {
+		_, _ = io.ReadFull(e.Request().Body, make([]byte, 2))
+		forward(ctx, e)
+	}})
+	e := s.open(t, "orders")
+	e.request(false, ":method", "POST", "content-length", "4")
+	e.requestBody("four", true)
+	wantMutation(t, e.wantRequestHeaders(), mutation{Remove: []string{"content-length"}})
+	e.wantRequestBody("ur", true)
+	e.responseHeaders(true, ":status", "204")
+	e.wantResponseHeaders()
+	e.leave()
+}
+
 func TestTrailersOfAChangedBody(t *testing.T) {
 	s := start(t, extproc.Config{}, handlers{exchange: func(ctx context.Context, e extproc.Exchange) {
 		resp, err := e.Forward(ctx, e.Request())
