@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -16,17 +17,24 @@ import (
 // cancelTimeout bounds a cancel request of the gateway's own.
 const cancelTimeout = 5 * time.Second
 
-// liveSessions finds a session by the key that its client was given.
-type liveSessions struct {
+// Live are the connections of one target at this moment. Handlers of the same
+// target that follow one another (a new configuration) share it, so that a
+// session of the old one still counts and can be cancelled.
+type Live struct {
+	count atomic.Int64 // connections
+
 	mu    sync.Mutex
-	byKey map[string]*session
+	byKey map[string]*session // by the key that the client was given
 }
+
+// Count is how many connections are open.
+func (l *Live) Count() int { return int(l.count.Load()) }
 
 func keyOf(pid uint32, secret []byte) string {
 	return string(append(binary.BigEndian.AppendUint32(nil, pid), secret...))
 }
 
-func (l *liveSessions) add(key string, s *session) {
+func (l *Live) add(key string, s *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.byKey == nil {
@@ -35,7 +43,7 @@ func (l *liveSessions) add(key string, s *session) {
 	l.byKey[key] = s
 }
 
-func (l *liveSessions) remove(key string, s *session) {
+func (l *Live) remove(key string, s *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.byKey[key] == s {
@@ -43,7 +51,7 @@ func (l *liveSessions) remove(key string, s *session) {
 	}
 }
 
-func (l *liveSessions) find(key string) *session {
+func (l *Live) find(key string) *session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.byKey[key]

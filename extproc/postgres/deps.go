@@ -48,7 +48,7 @@ type Masker interface {
 	Cell(spec mask.Spec, typeOID uint32, binary bool) (mask.Cell, error)
 }
 
-// Deps are what a Handler works with. All but Dial and Metrics are required.
+// Deps are what a Handler works with. All but Dial, Live and Metrics are required.
 type Deps struct {
 	Identity Identity
 	Secrets  Secrets
@@ -63,6 +63,9 @@ type Deps struct {
 	// has reached a limit. Without it such a statement runs to its end, and what
 	// it returns is swallowed.
 	Dial func(ctx context.Context) (net.Conn, error)
+	// Live is shared by the handlers that one target has over time. Without it
+	// a Handler has its own.
+	Live *Live
 	Log  *slog.Logger
 	// Metrics registers what this target counts, and labels it with the target.
 	Metrics prometheus.Registerer
@@ -71,7 +74,7 @@ type Deps struct {
 func (d *Deps) check() error {
 	if d.Identity == nil || d.Secrets == nil || d.Gate == nil || d.Analyzer == nil || d.Catalog == nil ||
 		d.Classification == nil || d.Masker == nil || d.Log == nil {
-		return errors.New("postgres: every dependency but Dial and Metrics is required")
+		return errors.New("postgres: every dependency but Dial, Live and Metrics is required")
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -25,8 +24,7 @@ type Handler struct {
 	deps    Deps
 	metrics *metrics
 	keys    scramKeys
-	live    liveSessions
-	count   atomic.Int64 // tunnels that are open
+	live    *Live
 	shapes  *lru.Cache[*sqlmeta.Analysis, *shape]
 }
 
@@ -49,16 +47,16 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{cfg: cfg, deps: deps, metrics: m, shapes: shapes}, nil
+	if deps.Live == nil {
+		deps.Live = new(Live)
+	}
+	return &Handler{cfg: cfg, deps: deps, metrics: m, live: deps.Live, shapes: shapes}, nil
 }
-
-// Sessions is how many connections are open at this moment.
-func (h *Handler) Sessions() int { return int(h.count.Load()) }
 
 // ServeTunnel serves one connection of a client, from its first byte to its end.
 func (h *Handler) ServeTunnel(ctx context.Context, t *extproc.Tunnel) {
-	h.count.Add(1)
-	defer h.count.Add(-1)
+	h.live.count.Add(1)
+	defer h.live.count.Add(-1)
 	ready := time.Now().Add(h.cfg.Startup)
 	setDeadline(t, ready)
 	// A gateway that stops does not wait for those who have not signed in yet.
@@ -119,7 +117,7 @@ func (h *Handler) signIn(ctx context.Context, t *extproc.Tunnel, g *greeting, of
 		h.deps.Log.WarnContext(ctx, "the server did not answer", "target", h.cfg.Target.Name, "err", down)
 		return nil, h.unreachable()
 	}
-	if limit := h.cfg.MaxSessions; limit > 0 && h.count.Load() > int64(limit) {
+	if limit := h.cfg.MaxSessions; limit > 0 && h.live.Count() > limit {
 		return nil, fatal(codeTooManyConnections, "target %s has as many sessions as the gateway allows (%d)", h.cfg.Target.Name, limit)
 	}
 	principal, err := h.signInClient(ctx, g, &t.Peer)

@@ -102,7 +102,7 @@ func TestHoldOfAClientThatVanishes(t *testing.T) {
 	c.send(&pgproto3.Query{String: "DROP TABLE x"})
 	held(t, w, c)
 	c.conn.Close()
-	waitFor(t, func() bool { return w.handler.Sessions() == 0 })
+	waitFor(t, func() bool { return w.handler.live.Count() == 0 })
 	for _, text := range w.ledger.texts() {
 		if text == "DROP TABLE x" {
 			t.Error("the withdrawn statement was recorded as judged")

@@ -274,7 +274,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	c.send(&pgproto3.Query{String: "SELECT 1"})
 	waitFor(t, func() bool { return len(w.ledger.texts()) == 1 })
 	w.cancel()
-	waitFor(t, func() bool { return w.handler.Sessions() == 0 })
+	waitFor(t, func() bool { return w.handler.live.Count() == 0 })
 }
 
 // withProbe answers the gateway's own first question and then does as it is told.

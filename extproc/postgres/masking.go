@@ -123,18 +123,27 @@ func (s *session) disagree(op *operation) {
 // maskOf finds the mask of one column, nil for none. It is not ok where the server
 // and the analysis do not agree where the column comes from.
 func (s *session) maskOf(op *operation, f *pgproto3.FieldDescription, o *sqlmeta.Output) (*mask.Spec, string, bool) {
-	if o.Opaque || f.TableOID != o.Relation || int16(f.TableAttributeNumber) != o.Column {
+	if o.Opaque {
 		return nil, "", false
 	}
-	sources := o.Sources
+	sources, direct := o.Sources, o.Direct
+	agree := f.TableOID == o.Relation && int16(f.TableAttributeNumber) == o.Column
 	if f.TableOID != 0 {
 		ref, ok := columnOf(op.shape.catalog, f.TableOID, int16(f.TableAttributeNumber))
 		if !ok {
 			return nil, "", false
 		}
-		if !slices.Contains(sources, ref) {
+		switch known := slices.Contains(sources, ref); {
+		case !agree && o.Relation == 0 && known:
+			// A cast to the type that the column has: an expression to the
+			// analysis, the column itself to the server.
+			agree, direct = true, direct || len(sources) == 1
+		case !known:
 			sources = append(slices.Clone(sources), ref)
 		}
+	}
+	if !agree {
+		return nil, "", false
 	}
 	var best gate.MaskSpec
 	label := ""
@@ -159,7 +168,7 @@ func (s *session) maskOf(op *operation, f *pgproto3.FieldDescription, o *sqlmeta
 	switch {
 	case label == "":
 		return nil, "", true
-	case !o.Direct: // part of a value may show in what is derived from it
+	case !direct: // part of a value may show in what is derived from it
 		return &mask.Spec{With: mask.Redact}, label, true
 	}
 	return &mask.Spec{

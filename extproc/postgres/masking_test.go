@@ -58,6 +58,7 @@ func TestMasks(t *testing.T) {
 		{"null stays", "SELECT c.ssn FROM (VALUES (0)) v(i) LEFT JOIN customers c ON c.id = v.i", []string{"columns ssn", "row NULL", "done SELECT 1"}},
 		{"view", "SELECT * FROM people WHERE id = 1", []string{"columns id,number,loud,tail", "row 1|***-**-0001|NAME 1|[redacted]", "done SELECT 1"}},
 		{"derived", "SELECT 'x' || ssn AS d, length(card) AS n FROM customers WHERE id = 1", []string{"columns d,n", "row [redacted]|NULL", "done SELECT 1"}},
+		{"cast to its own type", "SELECT ssn::text AS s, born::date AS b FROM customers WHERE id = 1", []string{"columns s,b", "row ***-**-0001|1970-01-01", "done SELECT 1"}},
 		{"by column", "SELECT id, total FROM orders WHERE id = 1", []string{"columns id,total", "row 1|NULL", "done SELECT 1"}},
 		{"subquery", "WITH x AS (SELECT ssn AS s FROM customers WHERE id = 1) SELECT (SELECT s FROM x) AS s", []string{"columns s", "row ***-**-0001", "done SELECT 1"}},
 		{"returning", "UPDATE customers SET name = name WHERE id = 1 RETURNING id, ssn", []string{"columns id,ssn", "row 1|***-**-0001", "done UPDATE 1"}},

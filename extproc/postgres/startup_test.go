@@ -248,7 +248,7 @@ func TestBadStartUp(t *testing.T) {
 			}
 		})
 	}
-	waitFor(t, func() bool { return w.handler.Sessions() == 0 })
+	waitFor(t, func() bool { return w.handler.live.Count() == 0 })
 }
 
 func TestClientSignIn(t *testing.T) {

@@ -5,13 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/weir-gateway/weir/integration/parts"
 	pgserver "github.com/weir-gateway/weir/integration/postgres"
-	"github.com/weir-gateway/weir/internal/gate"
 )
 
 // tool runs a client program against the gateway.
@@ -59,9 +59,7 @@ SELECT 1;
 			break
 		}
 	}
-	if n := w.handler.Sessions(); n != 0 {
-		waitFor(t, func() bool { return w.handler.Sessions() == 0 })
-	}
+	waitFor(t, func() bool { return w.handler.live.Count() == 0 })
 }
 
 // waitFor waits until a condition holds.
@@ -76,16 +74,57 @@ func waitFor(t testing.TB, cond func() bool) {
 	}
 }
 
+// What touches nothing sensitive works as ever while masks are in force.
+func TestBenignUnderMasks(t *testing.T) {
+	_, address := maskedWorld(t)
+	for _, command := range []string{
+		`\d`, `\d customers`, `\d+ people`, `\dt+`, `\df`, `\l`, `\du`, `\dn`, `\dp`, `\di`, `\dx`, `\dT`, `\conninfo`, `\sf now`,
+	} {
+		if out, err := tool(t, address, "psql", "-X", "-c", command); err != nil || strings.Contains(out, "ERROR") {
+			t.Errorf("%s: %v\n%s", command, err, out)
+		}
+	}
+	if out, err := tool(t, address, "pg_dump", "-s"); err != nil || !strings.Contains(out, "CREATE TABLE public.customers") {
+		t.Errorf("pg_dump -s: %v\n%s", err, out)
+	}
+}
+
+// A dump through the gateway is the dump that the server gives.
+func TestDump(t *testing.T) {
+	w, server := realWorld(t, pgserver.Options{Auth: pgserver.Trust})
+	address := w.serve(server.Addr())
+	dump := func(address, user string) string {
+		out, err := tool(t, address, "pg_dump", "-U", user, "--restrict-key", "key")
+		if err != nil {
+			t.Fatalf("pg_dump: %v\n%s", err, out)
+		}
+		return out
+	}
+	if direct, through := dump(server.Addr(), "weir_orders"), dump(address, "anyone"); direct != through || len(direct) < 10_000 {
+		t.Errorf("%d bytes direct, %d through the gateway", len(direct), len(through))
+	}
+}
+
 func TestPsql(t *testing.T) {
 	w, server := realWorld(t, pgserver.Options{})
-	w.rules = func(in *gate.Input) gate.Decision {
-		if in.Operation != nil && in.Operation.Action == "delete" {
-			return gate.Denied("no_delete", "rows are not deleted here", "UPDATE them instead.")
-		}
-		return gate.Decision{Effect: gate.Allow}
-	}
+	w.rules = noDelete
 	address := w.serve(server.Addr())
-	out, err := tool(t, address, "psql", "-X", "-e", "-c", "\\d customers", "-c", "SELECT count(*) FROM customers",
-		"-c", "DELETE FROM notes", "-c", "BEGIN; INSERT INTO notes (body) VALUES ('a');", "-c", "SELECT 1; SELECT 2")
-	t.Log(out, err)
+	out, err := tool(t, address, "psql", "-X", "-At", "-c", "SELECT count(*) FROM customers", "-c", "DELETE FROM notes",
+		"-c", "BEGIN; INSERT INTO notes (body) VALUES ('a'); COMMIT", "-c", "SELECT 1; SELECT 2", "-c", "\\copy notes (body) FROM PROGRAM 'echo b'", "-c", "SELECT count(*) FROM notes")
+	const want = `100
+ERROR:  refused by policy: rows are not deleted here (no_delete)
+DETAIL:  decision ID
+HINT:  UPDATE them instead.
+BEGIN
+INSERT 0 1
+COMMIT
+1
+2
+COPY 1
+2
+`
+	got := regexp.MustCompile(`decision \S+`).ReplaceAllString(out, "decision ID")
+	if got != want {
+		t.Errorf("psql printed (%v)\n%s", err, got)
+	}
 }

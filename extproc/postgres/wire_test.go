@@ -122,6 +122,9 @@ func describeMessage(m pgproto3.BackendMessage) string {
 	case *pgproto3.PortalSuspended:
 		return "suspended"
 	case *pgproto3.ErrorResponse:
+		if text := m.Message + m.Detail + m.Hint + m.Where; leaks([]byte(text)) {
+			return "LEAK " + text
+		}
 		return m.Severity + " " + m.Code
 	case *pgproto3.NoticeResponse:
 		return "notice " + m.Message
