@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -48,7 +49,7 @@ func Serve(path string, args []string) error {
 	purego.RegisterLibFunc(&resultError, handle, entryResult)
 	go func() {
 		waitForParent(os.Stdin)
-		os.Exit(0) // its tables survive that
+		die()
 	}()
 	var pins runtime.Pinner
 	defer pins.Unpin()
@@ -89,11 +90,15 @@ func serveProgram(path string, args []string) error {
 	}
 	go func() {
 		waitForParent(os.Stdin)
-		_ = cmd.Process.Kill() // its tables survive that
-		os.Exit(0)
+		_ = cmd.Process.Kill()
+		die()
 	}()
 	return fmt.Errorf("the ClickHouse engine ended: %w", orEnded(cmd.Wait()))
 }
 
 // waitForParent returns when the parent closes the pipe or is gone.
 func waitForParent(stdin io.Reader) { _, _ = io.Copy(io.Discard, stdin) }
+
+// die ends this process at once. The engine's tables survive that; the
+// destructors of a library in use may not.
+func die() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL) }

@@ -99,8 +99,8 @@ func (s *Supervisor) writeFiles() ([]string, error) {
 	}
 	return []string{
 		"--config-file=" + filepath.Join(s.cfg.Dir, "config.xml"),
-		"--query=SYSTEM START LISTEN TCP",
 		"--query=SYSTEM START LISTEN HTTP",
+		"--query=SYSTEM START LISTEN TCP", // the last: it answers when all is there
 		// Keeps it running; it ends with the pipe (Serve).
 		"--query=SELECT sleepEachRow(3) FROM system.numbers FORMAT Null SETTINGS max_block_size=1, function_sleep_max_microseconds_per_block=0",
 	}, nil

@@ -33,7 +33,7 @@ func copyLog(r io.Reader, log *slog.Logger) string {
 		if m := logLine.FindStringSubmatch(text); m != nil {
 			level, text = levels[m[1]], m[2]
 		}
-		if text == "" || stackFrame.MatchString(text) {
+		if text = harmless(text); text == "" {
 			continue
 		}
 		log.Log(context.Background(), level, text)
@@ -45,4 +45,16 @@ func copyLog(r io.Reader, log *slog.Logger) string {
 	return strings.Join(last, "\n")
 }
 
-var stackFrame = regexp.MustCompile(`^\d+\. `)
+var (
+	stackFrame = regexp.MustCompile(`^\d+\. `)
+	queryText  = regexp.MustCompile(` ?\((in query|version|from) .*| ?\(in query:.*|, Stack trace \(.*`)
+)
+
+// harmless takes stack traces and the texts of queries out of a line: what is
+// stored is nobody's business here. Whoever sent a query is told what was wrong.
+func harmless(text string) string {
+	if stackFrame.MatchString(text) {
+		return ""
+	}
+	return queryText.ReplaceAllString(text, "")
+}
