@@ -116,8 +116,6 @@ func relationRisks(rel *Relation) []string {
 	switch rel.Name {
 	case "pg_statistic", "pg_statistic_ext_data", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_stat_activity":
 		return []string{RiskStatistics}
-	case "pg_authid", "pg_shadow", "pg_user_mapping", "pg_subscription", "pg_foreign_server":
-		return []string{RiskCredentials}
 	case "pg_hba_file_rules", "pg_ident_file_mappings":
 		return []string{RiskFileAccess, RiskCredentials}
 	case "pg_file_settings", "pg_config", "pg_available_wal_summaries":
@@ -148,8 +146,20 @@ func opaqueColumn(rel *Relation, name string) bool {
 		return name == "query"
 	case "pg_largeobject":
 		return name == "data"
-	case "pg_seclabel", "pg_description":
+	}
+	return false
+}
+
+// holdsCredentials says that a column of the server's own holds password hashes
+// or connection strings.
+func holdsCredentials(c ColumnRef) bool {
+	if c.Schema != "pg_catalog" {
 		return false
+	}
+	switch c.Table + "." + c.Column {
+	case "pg_authid.rolpassword", "pg_shadow.passwd", "pg_user_mapping.umoptions", "pg_user_mappings.umoptions",
+		"pg_subscription.subconninfo":
+		return true
 	}
 	return false
 }

@@ -21,17 +21,20 @@ func (r *run) target(rv *pg.RangeVar) *item {
 // assign notes that columns of the target are written from values, by position.
 // Without names they are the target's own, in order.
 func (r *run) assign(it *item, names []string, rows *rowset) {
-	for i, c := range it.columns {
-		if names == nil {
-			r.flow(c.value, nth(rows, i))
-		}
+	if names == nil {
+		names = namesOf(it.columns)
+	}
+	if it.written == nil {
+		it.written = map[string]value{}
 	}
 	for i, name := range names {
 		to, ok := r.column(it, name)
 		if !ok && !it.open {
 			r.risk(RiskUnknownColumn)
 		}
-		r.flow(to, nth(rows, i))
+		from := nth(rows, i)
+		r.flow(to, from)
+		it.written[name] = it.written[name].join(from)
 	}
 	if it.open {
 		r.use(rows.whole(), UseDerived)
@@ -185,12 +188,29 @@ func (r *run) returning(list []*pg.Node, it *item, l *level) rowset {
 	if len(list) == 0 {
 		return rowset{}
 	}
-	for _, name := range []string{"old", "new"} {
+	before := *it
+	it.rewrite()
+	for name, version := range map[string]item{"old": before, "new": *it} {
 		if _, taken := r.relation(l, "", name); !taken {
-			version := *it
 			version.name, version.bare, version.byName, version.byColumn = name, false, true, false
 			l.items = append(l.items, &version)
 		}
 	}
 	return r.targets(list, l)
+}
+
+// rewrite makes the columns of a target what they are after the statement: what
+// they were, or what they were set to.
+func (it *item) rewrite() {
+	columns := make([]field, len(it.columns))
+	for i, c := range it.columns {
+		if v := it.written[c.name]; v.opaque || !c.from.contains(v.from) {
+			c.from, c.opaque, c.direct = c.from.union(v.from), c.opaque || v.opaque, false
+		}
+		columns[i] = c
+	}
+	it.columns = columns
+	whole := it.whole
+	it.whole = wholeRow(columns)
+	it.whole.relation, it.whole.column, it.whole.opaque = whole.relation, whole.column, it.whole.opaque || whole.opaque
 }

@@ -123,27 +123,23 @@ func (r *run) subLink(s *pg.SubLink, l *level) value {
 	case pg.SubLinkType_EXISTS_SUBLINK:
 		return value{}
 	case pg.SubLinkType_EXPR_SUBLINK:
-		if len(rows.columns) > 0 && !rows.open {
+		if len(rows.columns) == 1 && !rows.open {
 			r.nameSubLink(s, rows.columns[0].name)
 			return rows.columns[0].moved()
 		}
-		return rows.whole()
-	case pg.SubLinkType_MULTIEXPR_SUBLINK:
-		v := rows.whole()
-		v.row = rows.columns
-		return v
 	}
-	return test.join(rows.whole())
+	v := test.join(rows.whole()) // compared with a row, or assigned to several columns
+	if !rows.open {
+		v.row = rows.columns
+	}
+	return v
 }
 
 // multiAssign is one column of UPDATE … SET (a, b) = ….
 func (r *run) multiAssign(m *pg.MultiAssignRef, l *level) value {
 	v := r.expr(m.GetSource(), l)
-	if m.GetSource().GetSubLink() != nil {
-		rows := r.query(m.GetSource().GetSubLink().GetSubselect(), l)
-		if !rows.open {
-			v.row = rows.columns
-		}
+	if m.GetNcolumns() == 1 && m.GetSource().GetSubLink() != nil {
+		return v
 	}
 	if i := int(m.GetColno()) - 1; i >= 0 && i < len(v.row) {
 		return v.row[i].moved()

@@ -52,6 +52,9 @@ func (r *run) call(f *pg.FuncCall, l *level) value {
 	}
 	r.orderBy(f.GetAggOrder(), l)
 	r.window(f.GetOver(), l)
+	if name, _ := lastName(f.GetFuncname()); name == "set_config" {
+		r.risk(settingRisks(settingName(f, l))...)
+	}
 	return r.apply(f, args)
 }
 
@@ -97,7 +100,7 @@ func (r *run) apply(f *pg.FuncCall, args []value) value {
 	if native {
 		sh, known = builtins()[name]
 		r.function("pg_catalog." + name)
-		r.native(name, f, &v)
+		r.native(name, &v)
 	}
 	for _, c := range own {
 		s := r.routineShape(c)
@@ -149,24 +152,27 @@ func (r *run) function(name string) {
 }
 
 // native says what there is to say about one of the server's own functions.
-func (r *run) native(name string, f *pg.FuncCall, v *value) {
+func (r *run) native(name string, v *value) {
 	d, ok := dangerOf(name)
 	if !ok {
 		return
 	}
 	r.risk(d.risks...)
 	v.opaque = v.opaque || d.opaque
-	if d.keeps && len(v.from) > 0 {
+	if d.keeps && r.ofUsers(*v) {
 		r.risk(RiskValueEscape)
 		r.use(*v, UseDerived)
 	}
-	if name == "set_config" {
-		setting := ""
-		if a := f.GetArgs(); len(a) > 0 {
-			setting = constant(a[0])
+}
+
+// ofUsers says whether a value may hold what is not of the server itself.
+func (r *run) ofUsers(v value) bool {
+	for _, n := range v.from {
+		if r.refs.columns[n].Schema != "pg_catalog" {
+			return true
 		}
-		r.risk(settingRisks(setting)...)
 	}
+	return v.opaque
 }
 
 // projection is f(row) where the row has a column f: the server takes it for

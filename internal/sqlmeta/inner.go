@@ -9,7 +9,9 @@ import (
 // explain is EXPLAIN. With ANALYZE the statement runs, and its action counts.
 func (r *run) explain(e *pg.ExplainStmt, s *Statement) {
 	var inner Statement
+	r.explaining = true
 	r.statement(e.GetQuery(), &inner)
+	r.explaining = false
 	s.Action = ActionExplain
 	s.Prepare = inner.Prepare
 	for _, n := range e.GetOptions() {

@@ -97,18 +97,18 @@ func member(rows *rowset, name string) value {
 // either of them in a FULL JOIN. Where the types differ the server converts, and
 // the column is then no longer one of a table.
 func mergedColumn(kind pg.JoinType, a, b value) value {
-	v, w := a, b
+	v := a
 	switch kind {
 	case pg.JoinType_JOIN_FULL: // COALESCE(a, b)
 		return either(a.moved(), b.moved())
 	case pg.JoinType_JOIN_RIGHT:
-		v, w = b, a
+		v = b
 	}
 	mod := int32(-1)
-	if v.typ == w.typ && v.mod == w.mod {
-		mod = v.mod
+	if a.typ == b.typ && a.mod == b.mod {
+		mod = a.mod
 	}
-	if v.typ == 0 || v.typ != commonType(v.typ, w.typ) || v.mod != mod {
+	if v.typ == 0 || v.typ != commonType(a.typ, b.typ) || v.mod != mod {
 		v = v.moved()
 		v.direct = false
 	}

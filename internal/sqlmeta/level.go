@@ -1,5 +1,9 @@
 package sqlmeta
 
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
 // item is an entry of a FROM clause (or the target of a DML statement), as the
 // server's ParseNamespaceItem.
 type item struct {
@@ -7,7 +11,8 @@ type item struct {
 	rel  *Relation
 	bare bool // a relation without an alias: schema.name refers to it too
 	rowset
-	whole value // a reference to the item as a value
+	whole   value            // a reference to the item as a value
+	written map[string]value // of the target of a statement: what its columns are set to
 
 	byName      bool // as a relation: name.column, name.*
 	byColumn    bool // its columns without a name in front
@@ -19,6 +24,7 @@ type level struct {
 	parent        *level
 	items         []*item
 	ctes          []*cte
+	condition     *pg.Node // WHERE
 	lateralActive bool
 }
 

@@ -26,6 +26,9 @@ func (r *run) relationItem(rv *pg.RangeVar, access Access) *item {
 	rel, ok := r.find(rv, access)
 	if ok {
 		it.rel = rel
+		for _, kin := range r.family(rel, false) { // reading a partition is reading of what it is a part of
+			r.table(TableUse{kin.Schema, kin.Name, access, true})
+		}
 		it.columns = r.columns(rel, rv.GetInh())
 		it.whole = wholeRow(it.columns)
 		it.whole.relation = rel.OID

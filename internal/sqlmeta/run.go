@@ -41,6 +41,7 @@ type run struct {
 	seeds   map[any]*cte   // the UNION that a recursive WITH query is
 	viewing int            // how deep in definitions that are the database's own
 
+	explaining  bool // nothing of the result is delivered
 	work, depth int
 }
 
@@ -117,11 +118,12 @@ func (r *run) fill(s *Statement) {
 	for u := range r.uses {
 		c := r.refs.columns[u.column]
 		s.Columns = append(s.Columns, ColumnUse{c, u.use})
-		access := Read
-		if u.use == UseWrite {
-			access = Write
+		if holdsCredentials(c) {
+			r.risk(RiskCredentials)
 		}
-		r.table(TableUse{c.Schema, c.Table, access, true})
+		if _, written := r.tables[TableUse{c.Schema, c.Table, Write, true}]; written && u.use != UseWrite {
+			r.table(TableUse{c.Schema, c.Table, Read, true})
+		}
 	}
 	slices.SortFunc(s.Columns, compareUses)
 	s.Tables = slices.SortedFunc(maps.Keys(r.tables), compareTables)
@@ -136,6 +138,9 @@ func (r *run) fill(s *Statement) {
 
 // outputs makes the outputs of a statement of a rowset, and notes their use.
 func (r *run) outputs(s *Statement, rows rowset) {
+	if r.explaining {
+		return
+	}
 	if rows.open || len(rows.columns) > maxColumns {
 		s.Opaque = true
 		r.use(rows.whole(), UseDerived)

@@ -47,6 +47,7 @@ func (r *run) selectStmt(s *pg.SelectStmt, outer *level) rowset {
 
 func (r *run) plainSelect(s *pg.SelectStmt, l *level) rowset {
 	r.from(s.GetFromClause(), l)
+	l.condition = s.GetWhereClause()
 	rows := r.targets(s.GetTargetList(), l)
 	r.use(r.expr(s.GetWhereClause(), l), UseFilter)
 	r.use(r.expr(s.GetHavingClause(), l), UseFilter)

@@ -62,6 +62,27 @@ func show(name string) rowset {
 	return rowset{columns: []field{{name: name}}}
 }
 
+// settingName is the setting that set_config changes; "" where it is not known
+// before it runs. It is known too where it is a column that WHERE holds to one
+// value, as pg_dump does it.
+func settingName(f *pg.FuncCall, l *level) string {
+	if len(f.GetArgs()) == 0 {
+		return ""
+	}
+	name, ok := bareName(f.GetArgs()[0])
+	if !ok {
+		return constant(f.GetArgs()[0])
+	}
+	c := l.condition.GetAExpr()
+	if c.GetKind() != pg.A_Expr_Kind_AEXPR_OP || len(c.GetName()) != 1 || c.GetName()[0].GetString_().GetSval() != "=" {
+		return ""
+	}
+	if column, ok := bareName(c.GetLexpr()); !ok || column != name {
+		return ""
+	}
+	return constant(c.GetRexpr())
+}
+
 // constant is the text of a string constant, with or without a cast; "" for
 // anything else.
 func constant(n *pg.Node) string {

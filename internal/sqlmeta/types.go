@@ -1,12 +1,16 @@
 package sqlmeta
 
 import (
+	_ "embed"
+	"strconv"
+	"strings"
+	"sync"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
 // Types of pg_type that are told apart.
 const (
-	typeBool        = 16
 	typeName        = 19
 	typeInt8        = 20
 	typeInt2        = 21
@@ -22,58 +26,23 @@ const (
 	typeNumeric     = 1700
 )
 
-// typeOID is the OID of one of the server's own types; 0 for others.
-func typeOID(name string) uint32 {
-	switch name {
-	case "bool":
-		return typeBool
-	case "bytea":
-		return 17
-	case "name":
-		return typeName
-	case "int8":
-		return typeInt8
-	case "int2":
-		return typeInt2
-	case "int4":
-		return typeInt4
-	case "text":
-		return typeText
-	case "oid":
-		return 26
-	case "json":
-		return 114
-	case "xml":
-		return 142
-	case "float4":
-		return typeFloat4
-	case "float8":
-		return typeFloat8
-	case "inet":
-		return 869
-	case "bpchar":
-		return typeBPChar
-	case "varchar":
-		return typeVarchar
-	case "date":
-		return typeDate
-	case "time":
-		return 1083
-	case "timestamp":
-		return typeTimestamp
-	case "timestamptz":
-		return typeTimestampTZ
-	case "interval":
-		return 1186
-	case "numeric":
-		return typeNumeric
-	case "uuid":
-		return 2950
-	case "jsonb":
-		return 3802
+//go:embed types.txt
+var typeList string
+
+// nativeTypes is the OIDs of the server's own types (see types.sql), and under
+// "name[]" those of their array types.
+var nativeTypes = sync.OnceValue(func() map[string]uint32 {
+	out := map[string]uint32{}
+	for line := range strings.Lines(typeList) {
+		f := strings.Fields(line)
+		oid, err := strconv.ParseUint(f[1], 10, 32)
+		array, err2 := strconv.ParseUint(f[2], 10, 32)
+		if err == nil && err2 == nil {
+			out[f[0]], out[f[0]+"[]"] = uint32(oid), uint32(array)
+		}
 	}
-	return 0
-}
+	return out
+})
 
 // typeModifier is the modifier of varchar(n), numeric(p, s) and the like, as the
 // server keeps it; -1 for none, and false for one that is not computed here.
@@ -110,14 +79,16 @@ func (r *run) cast(c *pg.TypeCast, l *level) value {
 	v := arg.derive()
 	t := c.GetTypeName()
 	names := texts(t.GetNames())
-	if len(names) == 0 || len(t.GetArrayBounds()) > 0 || t.GetSetof() {
+	if len(names) == 0 || t.GetSetof() {
 		return v
 	}
 	schema, name := "", names[len(names)-1]
 	if len(names) > 1 {
 		schema = names[len(names)-2]
 	}
-	if rel, ok := r.catalog.Relation(r.searchPath, schema, name); ok && rel.Kind != "S" && schema != "pg_catalog" {
+	if len(t.GetArrayBounds()) > 0 {
+		name += "[]"
+	} else if rel, ok := r.catalog.Relation(r.searchPath, schema, name); ok && rel.Kind != "S" && rel.Schema != "pg_catalog" {
 		for _, c := range rel.Columns {
 			r.step(1)
 			f := v.derive()
@@ -126,7 +97,7 @@ func (r *run) cast(c *pg.TypeCast, l *level) value {
 		}
 		return v
 	}
-	if v.typ = typeOID(name); v.typ != 0 {
+	if v.typ = nativeTypes()[name]; v.typ != 0 {
 		mod, ok := typeModifier(v.typ, t.GetTypmods())
 		if v.mod = mod; ok && arg.typ == v.typ && arg.mod == mod {
 			return arg

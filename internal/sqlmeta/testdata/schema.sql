@@ -1,0 +1,63 @@
+-- What the tests of analysis run against: a small shop with everything that
+-- makes names and lineage hard.
+CREATE SCHEMA crm;
+CREATE SCHEMA evil;
+CREATE EXTENSION IF NOT EXISTS pg_trgm;
+
+CREATE TYPE address AS (street text, city text, zip varchar(10));
+CREATE DOMAIN email AS text CHECK (VALUE LIKE '%@%');
+
+CREATE TABLE customers (
+  id integer PRIMARY KEY,
+  name text NOT NULL,
+  ssn varchar(11),
+  card text,
+  email email,
+  home address,
+  tags text[],
+  doc jsonb,
+  created timestamptz DEFAULT now()
+);
+CREATE TABLE orders (
+  id integer PRIMARY KEY,
+  customer_id bigint,
+  total numeric(10,2),
+  placed date,
+  note text,
+  name text
+);
+CREATE TABLE items (id int PRIMARY KEY, order_id int, sku varchar(20), qty int);
+CREATE TABLE crm.customers (id integer, name text, phone text);
+CREATE TABLE evil.orders (id integer, secret text);
+CREATE TABLE "Weird Table" ("Ssn" text, "select" int, "a""b" text, ssn text);
+CREATE TABLE gone (a int, b int, c text, d text);
+ALTER TABLE gone DROP COLUMN b;
+CREATE TABLE generated (id int, ssn text, upper_ssn text GENERATED ALWAYS AS (upper(ssn)) STORED, twice int GENERATED ALWAYS AS (id * 2) VIRTUAL);
+CREATE TABLE empty ();
+
+CREATE TABLE events (id int, kind text, payload text) PARTITION BY LIST (kind);
+CREATE TABLE events_a PARTITION OF events FOR VALUES IN ('a');
+CREATE TABLE events_b PARTITION OF events FOR VALUES IN ('b');
+CREATE TABLE people (id int, ssn text);
+CREATE TABLE employees (salary int) INHERITS (people);
+
+CREATE VIEW customer_names AS SELECT id, name FROM customers;
+CREATE VIEW masked AS SELECT c.id AS cid, c.ssn AS s, upper(c.ssn) AS us, count(*) AS n
+  FROM customers c LEFT JOIN orders o ON o.customer_id = c.id GROUP BY c.id;
+CREATE VIEW stacked AS SELECT * FROM masked WHERE n > 0;
+CREATE VIEW unioned AS SELECT id, ssn FROM customers UNION ALL SELECT id, ssn FROM people;
+CREATE VIEW recursive_view AS WITH RECURSIVE t(n, s) AS (SELECT id, ssn::text FROM customers UNION SELECT n + 1, s FROM t WHERE n < 3) SELECT n, s FROM t;
+CREATE MATERIALIZED VIEW mat AS SELECT ssn, name FROM customers;
+CREATE SEQUENCE seq;
+
+CREATE FUNCTION leak(i int) RETURNS text LANGUAGE sql STABLE AS 'SELECT ssn::text FROM customers WHERE id = i';
+CREATE FUNCTION leaks() RETURNS TABLE (who text, what text) LANGUAGE sql STABLE AS 'SELECT name, ssn::text FROM customers';
+CREATE FUNCTION all_customers() RETURNS SETOF customers LANGUAGE sql STABLE AS 'SELECT * FROM customers';
+CREATE FUNCTION an_address() RETURNS address LANGUAGE sql IMMUTABLE AS $$SELECT ROW('a', 'b', 'c')::address$$;
+CREATE FUNCTION out_one(OUT lone text) LANGUAGE sql AS $$SELECT 'x'::text$$;
+CREATE FUNCTION full_name(c customers) RETURNS text LANGUAGE sql AS 'SELECT c.name || c.ssn';
+CREATE PROCEDURE doit(x int) LANGUAGE sql AS 'UPDATE orders SET total = 0 WHERE id = x';
+CREATE FUNCTION evil.lower(t text) RETURNS text LANGUAGE sql AS 'SELECT t';
+
+INSERT INTO customers VALUES (1, 'Ann', '123-45-6789', '4111111111111111', 'ann@example.com', ROW('Main', 'Rome', '1'), '{a,b}', '{"k": 1}');
+INSERT INTO orders VALUES (1, 1, 9.99, '2026-01-01', 'n', 'first');
