@@ -40,15 +40,28 @@ func (r *remote) dial(e *env, token string) (*client, error) {
 	if r.URL != "" {
 		return r.dialURL(token)
 	}
-	cfg, err := config.Load(e.config)
+	path, err := adminSocket(e.config)
 	if err != nil {
 		return nil, fmt.Errorf("which gateway? Name one with --url, or its configuration file with -c:\n%w", err)
 	}
-	path := app.AdminSocket(cfg)
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}}
 	return &client{http: &http.Client{Transport: transport}, base: "http://weir", token: token, where: "the gateway of " + e.config}, nil
+}
+
+// adminSocket is where the gateway answers that runs with a configuration file.
+// While the file is wrong, one that runs with what it was before still does.
+func adminSocket(file string) (string, error) {
+	cfg, err := config.Load(file)
+	if err == nil {
+		return app.AdminSocket(cfg), nil
+	}
+	path := app.AdminSocket(&config.Config{Data: config.Path(config.DataFolder(file))})
+	if _, missing := os.Stat(path); missing != nil {
+		return "", err
+	}
+	return path, nil
 }
 
 func (r *remote) dialURL(token string) (*client, error) {

@@ -211,3 +211,24 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestDataFolderOfABrokenFile(t *testing.T) {
+	dir := t.TempDir()
+	for text, want := range map[string]string{
+		"data: /var/lib/weir\ntargets: }\n":            "/var/lib/weir",
+		"targets: [\ndata:   'state of mine' # here\n": filepath.Join(dir, "state of mine"),
+		"a: {data: x}\n  data: y\n":                    filepath.Join(dir, "weir-data"),
+		"":                                             filepath.Join(dir, "weir-data"),
+	} {
+		file := filepath.Join(dir, "weir.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := DataFolder(file); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+	if got, want := DataFolder(filepath.Join(dir, "missing.yaml")), filepath.Join(dir, "weir-data"); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

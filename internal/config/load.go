@@ -47,6 +47,27 @@ func Load(path string) (*Config, error) {
 	return c, err
 }
 
+// dataLine is the key data at the top level, on a line of its own.
+var dataLine = regexp.MustCompile(`(?m)^data:[ \t]+["']?([^"'#\n]*[^"'#\s])`)
+
+// DataFolder is the data folder that a file names, be the rest of it as wrong as
+// it may: a gateway may run with what the file was before.
+func DataFolder(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		abs = path
+	}
+	var c Config
+	setDefaults(reflect.ValueOf(&c).Elem(), "")
+	folder := string(c.Data)
+	if text, err := os.ReadFile(abs); err == nil && len(text) <= maxFile {
+		if m := dataLine.FindSubmatch(text); m != nil {
+			folder = string(m[1])
+		}
+	}
+	return join(filepath.Dir(abs), folder)
+}
+
 // Parse reads and checks the text of a file. Relative paths in it become
 // absolute from baseDir. Its mistakes come back as one *Error.
 func Parse(text []byte, baseDir string) (*Config, error) {
