@@ -125,8 +125,10 @@ func (w *world) weir(t *testing.T, env []string, args ...string) result {
 }
 
 // conninfo is what psql and pgx are told.
-func (w *world) conninfo(more string) string {
-	host, port, _ := net.SplitHostPort(w.Settings.DatabaseListen)
+func (w *world) conninfo(more string) string { return w.conninfoTo(w.Settings.DatabaseListen, more) }
+
+func (w *world) conninfoTo(listen, more string) string {
+	host, port, _ := net.SplitHostPort(listen)
 	return fmt.Sprintf("host=localhost hostaddr=%s port=%s dbname=shop user=agent sslmode=verify-full sslrootcert=%s %s", host, port, w.ca, more)
 }
 
@@ -159,7 +161,12 @@ func (w *world) pgx(t *testing.T, token string, mode pgx.QueryExecMode) *pgx.Con
 }
 
 func (w *world) dial(ctx context.Context, token string, edit func(*pgx.ConnConfig)) (*pgx.Conn, error) {
-	cfg, err := pgx.ParseConfig(strings.Replace(w.conninfo("connect_timeout=10"), "hostaddr="+strings.Split(w.Settings.DatabaseListen, ":")[0], "", 1))
+	return w.dialTo(ctx, w.Settings.DatabaseListen, token, edit)
+}
+
+func (w *world) dialTo(ctx context.Context, listen, token string, edit func(*pgx.ConnConfig)) (*pgx.Conn, error) {
+	// pgx knows no hostaddr; localhost is the same here.
+	cfg, err := pgx.ParseConfig(strings.Replace(w.conninfoTo(listen, "connect_timeout=10"), "hostaddr=127.0.0.1", "", 1))
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,9 +25,10 @@ type suite struct {
 	dir  string // of everything
 	weir string // the program under test
 
-	once  sync.Once
-	stage *world
-	err   error
+	once   sync.Once
+	stage  *world
+	listen map[string]string // of its further targets
+	err    error
 }
 
 var all suite
@@ -74,12 +76,38 @@ func (s *suite) build() error {
 func shared(t *testing.T) *world {
 	t.Helper()
 	need(t)
-	all.once.Do(func() { all.stage, all.err = open(all.folder("shared"), stage.Options{}) })
+	all.once.Do(func() { all.stage, all.err = open(all.folder("shared"), stage.Options{Edit: furtherTargets}) })
 	if all.err != nil {
 		t.Fatal(all.err)
 	}
 	tellLog(t, all.stage)
 	return all.stage
+}
+
+// furtherTargets are more ways to the shop's database: one that is patient with
+// expired tokens, one that takes little at a time, and one behind which nobody
+// listens.
+func furtherTargets(s *stage.Settings) {
+	database := func(name, address, more string) {
+		listen := freeAddress()
+		s.Targets += fmt.Sprintf("  %s: {kind: postgres, listen: %s, upstream: {address: %s, user: weir_shop, password: secret:shop, database: shop, tls: verify-full, ca: file:%s, server_name: localhost}, %s}\n",
+			name, listen, address, s.CA, more)
+		all.listen[name] = listen
+	}
+	all.listen = map[string]string{}
+	database("patient", s.Database, "session: {token_grace: 1h}")
+	database("tiny", s.Database, "limits: {statement: 4KiB, message: 64KiB, sessions: 2}, session: {startup: 2s, idle: 1s}")
+	database("lame", freeAddress(), "labels: {env: gone}")
+}
+
+// freeAddress is one of the loopback on which nobody listens.
+func freeAddress() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
 }
 
 // own is a stage for one test, with a gateway that runs.

@@ -9,6 +9,11 @@ allow if {
 }
 
 allow if {
+	input.target.name in {"patient", "tiny", "lame", "late"}
+	input.operation.action in {"select", "set"}
+}
+
+allow if {
 	input.target.name == "customers-api"
 	input.operation.method == "HEAD"
 }
