@@ -194,27 +194,31 @@ func (p *printer) completed(i *web.ReplayItem) error {
 }
 
 func (p *printer) approval(i *web.ReplayItem) error {
-	var a gate.Approval
-	if err := json.Unmarshal(i.Body, &a); err != nil {
+	var b struct { // what a request, a vote and a resolution hold
+		ID        string
+		Operation gate.Operation
+		Needs     []gate.Requirement
+		Approval  string
+		Vote      gate.Vote
+		State     gate.ApprovalState
+	}
+	if err := json.Unmarshal(i.Body, &b); err != nil {
 		return err
 	}
 	switch gate.EventKind(i.Kind) {
 	case gate.ApprovalRequested:
-		p.printf("\n%s  HELD for approval %s\n              %s\n", clock(i.At), a.ID, indent(a.Operation.Text))
-		for _, n := range a.Needs {
+		p.printf("\n%s  HELD for approval %s\n              %s\n", clock(i.At), b.ID, indent(b.Operation.Text))
+		for _, n := range b.Needs {
 			p.printf("              rule %s wants %d of %s\n", n.Rule, max(n.Required, 1), strings.Join(n.Approvers, ", "))
 		}
 	case gate.ApprovalVoted:
-		if len(a.Votes) > 0 {
-			v := a.Votes[len(a.Votes)-1]
-			word := "refused"
-			if v.Approve {
-				word = "approved"
-			}
-			p.printf("%s  %s by %s: %s\n", clock(i.At), word, v.Approver.Subject, indent(v.Reason))
+		word := "refused"
+		if b.Vote.Approve {
+			word = "approved"
 		}
+		p.printf("%s  %s by %s: %s\n", clock(i.At), word, b.Vote.Approver.Subject, indent(b.Vote.Reason))
 	default:
-		p.printf("%s  approval %s is %s\n", clock(i.At), a.ID, a.State)
+		p.printf("%s  approval %s is %s\n", clock(i.At), b.Approval, b.State)
 	}
 	return nil
 }

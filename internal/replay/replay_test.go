@@ -68,7 +68,8 @@ func TestPrint(t *testing.T) {
 			&pgproto3.CommandComplete{CommandTag: []byte("SELECT 2")}),
 		event(t, gate.OperationCompleted, "1", gate.Outcome{Status: "ok", Tag: "SELECT 2", Rows: 2, Bytes: 99, Millis: 1.25, Masked: map[string]int{"pii.ssn": 2}}),
 		event(t, gate.ApprovalRequested, "2", gate.Approval{ID: "a1", Operation: drop, Needs: []gate.Requirement{{Rule: "ddl", Approvers: []string{"group:dba"}, Required: 1}}}),
-		event(t, gate.ApprovalVoted, "2", gate.Approval{ID: "a1", Votes: []gate.Vote{{Approver: gate.Principal{Subject: "bob"}, Reason: "no"}}}),
+		event(t, gate.ApprovalVoted, "2", map[string]any{"approval": "a1", "vote": gate.Vote{Approver: gate.Principal{Subject: "bob"}, Reason: "no"}}),
+		event(t, gate.ApprovalResolved, "2", map[string]any{"approval": "a1", "state": gate.Refused}),
 		event(t, gate.OperationRequested, "2", map[string]any{"operation": drop, "decision": gate.Decision{ID: "d2", Deny: []gate.Denial{{Code: "approval_denied", Message: "refused"}}}}),
 		event(t, gate.OperationRequested, "3", map[string]any{"operation": get, "decision": gate.Decision{ID: "d3", Effect: gate.Allow}}),
 		{At: start, Kind: "payload", Operation: "3", Stream: gate.ResponseStream, Data: []byte("HTTP/1.1 200 OK\n\n{}")},
@@ -97,6 +98,7 @@ func TestPrint(t *testing.T) {
               drop table x�[2J
               rule ddl wants 1 of group:dba
 03:04:05.000  refused by bob: no
+03:04:05.000  approval a1 is denied
 
 03:04:05.000  drop table x�[2J
               DENIED: refused (approval_denied) (decision d2)
