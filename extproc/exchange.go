@@ -126,7 +126,7 @@ func (e *exchange) forwardBody(r *Request) {
 			e.abort(fmt.Errorf("the request's body panicked: %v", v))
 		}
 	}()
-	if err := e.s.relay(r.Body, e.body, r.Trailer); err != nil && !errors.Is(err, ErrEnded) {
+	if err := e.s.relay(r.Body, e.body, r.Trailer); err != nil {
 		e.abort(fmt.Errorf("forwarding the request's body: %w", err))
 	}
 }
@@ -183,6 +183,14 @@ func (e *exchange) Respond(ctx context.Context, r *Response) error {
 
 // Refuse implements Exchange.
 func (e *exchange) Refuse(status int, header http.Header, body []byte) error {
+	err := e.refuse(status, header, body)
+	if err == nil {
+		e.s.metrics.refuse(refusedByHandler)
+	}
+	return err
+}
+
+func (e *exchange) refuse(status int, header http.Header, body []byte) error {
 	var c change
 	if status < 200 || status > 599 {
 		return fmt.Errorf("%w: a refusal with status %d", ErrNotMutable, status)
@@ -196,7 +204,6 @@ func (e *exchange) Refuse(status int, header http.Header, body []byte) error {
 		return fmt.Errorf("%w: the response has begun", ErrPhase)
 	}
 	e.phase = phaseRefused
-	e.s.metrics.refuse(refusedByHandler)
 	return e.s.answerSelf(status, c.mutation(), body, "weir_refused")
 }
 
@@ -214,11 +221,12 @@ func (e *exchange) advance(from, to phase) error {
 var errAborted = errors.New("extproc: exchange aborted")
 
 // abort ends the exchange in the middle. What the client has of it is cut off,
-// so that it does not pass for the whole. What the client has whole stays.
+// so that it does not pass for the whole. What the client has whole stays, and
+// what has ended has ended.
 func (e *exchange) abort(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.phase < phaseResponded {
+	if e.phase < phaseResponded && !errors.Is(err, ErrEnded) {
 		e.s.fail(fmt.Errorf("%w: %w", errAborted, err))
 	}
 }
@@ -226,7 +234,7 @@ func (e *exchange) abort(err error) {
 // conclude sees to an exchange that its handler has left, and reports whether
 // that was in order. A client that has no answer gets 500.
 func (e *exchange) conclude() bool {
-	err := e.Refuse(http.StatusInternalServerError, nil, []byte("weir: the gateway has no answer\n"))
+	err := e.refuse(http.StatusInternalServerError, nil, []byte("weir: the gateway has no answer\n"))
 	if err == nil && e.s.failure() == nil {
 		return false
 	}

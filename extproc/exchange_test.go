@@ -177,6 +177,8 @@ func TestHeadersAreChangedAsTheHandlerChangedThem(t *testing.T) {
 		r.Header.Del("Authorization")
 		r.Header.Set("X-Key", "secret")
 		r.Header["X-Many"] = []string{"1", "2"}
+		r.Header["x-lower"] = []string{"2"} // as one that was not set by Set
+		delete(r.Header, "X-Lower")
 		r.Header.Del("X-Envoy-Internal") // Envoy's own: stays
 		r.Path = "/v2"
 		resp, err := e.Forward(ctx, r)
@@ -191,9 +193,9 @@ func TestHeadersAreChangedAsTheHandlerChangedThem(t *testing.T) {
 		}
 	}})
 	e := s.open(t, "orders")
-	e.request(true, ":method", "GET", "authorization", "Bearer x", "x-same", "1", "x-many", "1", "x-envoy-internal", "true")
+	e.request(true, ":method", "GET", "authorization", "Bearer x", "x-same", "1", "x-many", "1", "x-lower", "1", "x-envoy-internal", "true")
 	wantMutation(t, e.wantRequestHeaders(), mutation{
-		Set:    []string{"x-key: secret", "x-many: 1", "+x-many: 2", ":path: /v2"},
+		Set:    []string{"x-key: secret", "x-lower: 2", "x-many: 1", "+x-many: 2", ":path: /v2"},
 		Remove: []string{"authorization"},
 	})
 	e.responseHeaders(true, ":status", "200", "set-cookie", "a", "set-cookie", "b")

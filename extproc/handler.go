@@ -24,6 +24,16 @@ type Peer struct {
 // Tunnel is a client's raw connection to a target, both ends of it. A direction
 // opens only after its own side has sent a first chunk: writes to Client block
 // until the server has sent something, and writes to Server until the client has.
+//
+// Both ends have CloseWrite. What was written to Client before it was closed is
+// delivered; closing it, or its CloseWrite, ends the tunnel. A client that closes
+// its connection ends the tunnel too, so Client gives io.EOF for any end of it.
+// Server gives io.EOF when the target closed, and ErrEnded when the tunnel ended.
+//
+// When the target refuses the connection, all use of Server fails with
+// ErrUpstreamRefused, and Client can be talked to as ever (with a fallback
+// upstream, see Server.ServeFallback; without one, reading from Client fails with
+// ErrUpstreamRefused too, and only writing to it is possible).
 type Tunnel struct {
 	Target string
 	Peer   Peer
@@ -31,7 +41,10 @@ type Tunnel struct {
 	Server net.Conn
 }
 
-// TunnelHandler serves one tunnel. When it returns, both ends are closed.
+// TunnelHandler serves one tunnel. When it returns, both ends are closed; when it
+// panics, the connection is reset. ctx ends with the tunnel, at the latest when
+// what the client had sent before it left has been read, and when the gateway
+// shuts down; there is then still time for last words.
 type TunnelHandler interface {
 	ServeTunnel(ctx context.Context, t *Tunnel)
 }
@@ -68,10 +81,13 @@ type Exchange interface {
 	Request() *Request
 	// Forward sends the request (as the handler changed it) to the target, its
 	// body while it is read, and returns the target's response once its headers
-	// are there.
+	// are there. Method, scheme and authority cannot change, and a request without
+	// a body cannot be given one: ErrNotMutable. If the body fails, the exchange is
+	// ended. After an error the exchange can be refused.
 	Forward(ctx context.Context, r *Request) (*Response, error)
 	// Respond sends the response (as the handler changed it) to the client and
-	// returns when all of its body has been handed to Envoy.
+	// returns when all of its body has been handed to Envoy. If the body fails or
+	// ctx ends before, the client's connection is cut off.
 	Respond(ctx context.Context, r *Response) error
 	// Refuse answers the client itself. It is possible until Respond was called.
 	Refuse(status int, header http.Header, body []byte) error
@@ -79,6 +95,7 @@ type Exchange interface {
 
 // ExchangeHandler serves one exchange. An exchange that was neither refused nor
 // responded to when it returns is answered with 500: nothing passes by default.
+// ctx ends when the client or the target has gone, and when the gateway shuts down.
 type ExchangeHandler interface {
 	ServeExchange(ctx context.Context, e Exchange)
 }

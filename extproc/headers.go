@@ -83,8 +83,11 @@ type change struct {
 // headers adds the differences between two sets of headers. Headers that only
 // Envoy may write stay as they are.
 func (c *change) headers(before, after http.Header) error {
+	kept := make(map[string]bool, len(after))
 	for name, values := range after {
-		if name = textproto.CanonicalMIMEHeaderKey(name); fixed(name) || slices.Equal(before[name], values) {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		kept[name] = kept[name] || len(values) > 0
+		if fixed(name) || slices.Equal(before[name], values) {
 			continue
 		}
 		if err := c.values(name, values); err != nil {
@@ -92,7 +95,7 @@ func (c *change) headers(before, after http.Header) error {
 		}
 	}
 	for name := range before {
-		if len(after[name]) == 0 && !fixed(name) {
+		if !kept[name] && !fixed(name) {
 			c.remove = append(c.remove, strings.ToLower(name))
 		}
 	}

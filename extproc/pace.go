@@ -20,10 +20,15 @@ type pace struct {
 	s       *stream
 	resumed sync.Cond
 	paused  bool
-	allowed [2]int // bytes of a direction that may lie unread
-	wait    time.Duration
 	timer   *time.Timer
-	started time.Time // of the wait
+	ways    [2]way
+}
+
+// way is how far one direction is behind.
+type way struct {
+	allowed int           // bytes that may lie unread
+	wait    time.Duration // until more may
+	since   time.Time     // of the wait, zero if there is none
 }
 
 func (p *pace) init(s *stream) {
@@ -34,8 +39,7 @@ func (p *pace) init(s *stream) {
 }
 
 func (p *pace) reset(dir direction) {
-	p.allowed[dir] = p.s.cfg.Window
-	p.wait = p.s.cfg.StallDelay
+	p.ways[dir] = way{allowed: p.s.cfg.Window, wait: p.s.cfg.StallDelay}
 }
 
 // admit returns when the next message may be received.
@@ -48,15 +52,14 @@ func (p *pace) admit() error {
 			return nil
 		}
 		if p.starved(dir.opposite()) {
-			if p.waited() {
-				if p.allowed[dir] += p.s.cfg.Window; p.allowed[dir] > p.s.cfg.MaxBuffered {
+			if w := &p.ways[dir]; w.over() {
+				*w = way{allowed: w.allowed + p.s.cfg.Window, wait: 2 * w.wait}
+				if w.allowed > p.s.cfg.MaxBuffered {
 					return ErrOverrun
 				}
-				p.wait *= 2
-				p.started = time.Time{}
 				continue
 			}
-			p.arm()
+			p.arm(dir)
 		}
 		p.paused = true
 		p.resumed.Wait()
@@ -68,7 +71,7 @@ func (p *pace) admit() error {
 // full finds a direction that has its fill of unread bytes.
 func (p *pace) full() (direction, bool) {
 	for dir := range p.s.half {
-		if p.s.half[dir].arrived.size >= p.allowed[dir] {
+		if p.s.half[dir].arrived.size >= p.ways[dir].allowed {
 			return direction(dir), true
 		}
 	}
@@ -78,26 +81,25 @@ func (p *pace) full() (direction, bool) {
 // starved says that somebody waits for a direction and has nothing to read.
 func (p *pace) starved(dir direction) bool { return p.s.half[dir].readers > 0 }
 
-// waited says that the wait is over.
-func (p *pace) waited() bool {
-	return !p.started.IsZero() && time.Since(p.started) >= p.wait
-}
+// over says that the wait is over.
+func (w *way) over() bool { return !w.since.IsZero() && time.Since(w.since) >= w.wait }
 
 // arm starts the wait, or what is left of it.
-func (p *pace) arm() {
-	if p.started.IsZero() {
-		p.started = time.Now()
+func (p *pace) arm(dir direction) {
+	w := &p.ways[dir]
+	if w.since.IsZero() {
+		w.since = time.Now()
 	}
-	left := max(p.wait-time.Since(p.started), time.Millisecond)
-	if p.timer == nil {
-		p.timer = time.AfterFunc(left, func() {
-			p.s.mu.Lock()
-			defer p.s.mu.Unlock()
-			p.resumed.Broadcast()
-		})
+	left := max(w.wait-time.Since(w.since), time.Millisecond)
+	if p.timer != nil {
+		p.timer.Reset(left)
 		return
 	}
-	p.timer.Reset(left)
+	p.timer = time.AfterFunc(left, func() {
+		p.s.mu.Lock()
+		defer p.s.mu.Unlock()
+		p.resumed.Signal()
+	})
 }
 
 // drained notes that size bytes of a direction are left unread.
@@ -105,9 +107,8 @@ func (p *pace) drained(dir direction, size int) {
 	if size > p.s.cfg.Window/2 {
 		return
 	}
-	if p.allowed[dir] != p.s.cfg.Window || p.paused {
-		p.reset(dir)
-		p.started = time.Time{}
+	p.reset(dir)
+	if p.paused {
 		p.resumed.Signal()
 	}
 }

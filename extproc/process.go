@@ -142,8 +142,10 @@ var errLinger = errors.New("extproc: the stream was not ended")
 
 // broken is why the stream ended other than by Envoy's doing.
 func (s *stream) broken() error {
-	if err := s.failure(); !errors.Is(err, ErrEnded) {
-		return err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return nil
 	}
-	return nil
+	return s.err
 }

@@ -203,6 +203,19 @@ func TestPace(t *testing.T) {
 			}
 		})
 	})
+	t.Run("the other end trickles: it is not taken for progress", func(t *testing.T) {
+		run(t, func(_ context.Context, c *Tunnel) { _, _ = io.Copy(io.Discard, c.Server) }, func(t *testing.T, w *wire, _ <-chan error) {
+			total := w.flood(t, request, 1<<10)
+			trickle := marshal(t, bodyRequest(response, []byte("x"), false))
+			for start := time.Now(); time.Since(start) < time.Minute; {
+				w.in <- trickle // blocks until a message is taken
+				total += w.flood(t, request, 1<<10)
+			}
+			if total > cfg.MaxBuffered {
+				t.Errorf("%d bytes are kept", total)
+			}
+		})
+	})
 	t.Run("what it waits for lies behind: it arrives", func(t *testing.T) {
 		var arrived chan error // of the bubble
 		run(t, func(ctx context.Context, c *Tunnel) {

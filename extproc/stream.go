@@ -26,7 +26,8 @@ type stream struct {
 	mu           sync.Mutex
 	half         [2]half
 	pace         pace
-	err          error // why nothing comes any more: ErrEnded if and only if Envoy ended the stream
+	err          error // why nothing comes any more
+	gone         bool  // Envoy ended the stream
 	responseHead *extprocv3.HttpHeaders
 
 	// onEnd is called when the stream ends. onResponse, if any, is called with the
@@ -74,6 +75,9 @@ func (s *stream) receive() {
 // Envoy ended or cancelled the stream. A message that is no message is told apart.
 func (s *stream) ended(err error) {
 	if errors.Is(err, io.EOF) || s.grpc.Context().Err() != nil {
+		s.mu.Lock()
+		s.gone = true
+		s.mu.Unlock()
 		s.fail(ErrEnded)
 		return
 	}
