@@ -81,6 +81,28 @@ func (s *Sink) Err() error {
 	return s.failure
 }
 
+// Settle waits until the spool is empty, ClickHouse is away, or ctx ends.
+func (s *Sink) Settle(ctx context.Context) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for s.Err() == nil && !s.empty(ctx) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Sink) empty(ctx context.Context) bool {
+	for _, q := range s.queues {
+		if b, err := q.Backlog(ctx); err != nil || b.Last >= b.First {
+			return false
+		}
+	}
+	return true
+}
+
 // report notes how the last attempt fared, and logs when that changes.
 func (s *Sink) report(ctx context.Context, err error) {
 	s.mu.Lock()
@@ -90,7 +112,7 @@ func (s *Sink) report(ctx context.Context, err error) {
 	switch {
 	case err != nil:
 		s.metrics.errors.Inc()
-		if before == nil {
+		if before == nil || before.Error() != err.Error() {
 			s.log.WarnContext(ctx, "evidence does not reach ClickHouse; the spool keeps it", "err", err)
 		}
 	case before != nil:

@@ -10,7 +10,7 @@ CREATE TABLE weir.events {{.Cluster}}
     operation String,
     target    LowCardinality(String),
     subject   String COMMENT 'of the principal',
-    canonical String CODEC(ZSTD(1)) COMMENT 'the event in canonical form (RFC 8785): the bytes that were hashed'
+    canonical String COMMENT 'the event in canonical form (RFC 8785): the bytes that were hashed' CODEC(ZSTD(1))
 )
 ENGINE = {{.Engine "events"}}
 PARTITION BY toYYYYMM(ts)
