@@ -215,15 +215,15 @@ func TestAnAuditorFindsWhatHappened(t *testing.T) {
 	reader := r.reader()
 	eventually(t, "all events are there", func() bool { return r.count(reader, "SELECT count() FROM weir.all_events") == 9 })
 	for query, want := range map[string]string{
-		"SELECT session, target, subject, principal, operations, refused, end_reason FROM weir.sessions": `["` + session + `","shop","agent-1","agent","2","1","client left"]`,
-		"SELECT text, effect, status, rows, masked FROM weir.operations WHERE effect = 'allow'":          `["select ssn from customers","allow","ok","2",{"pii.ssn":"2"}]`,
-		"SELECT count(), groupUniqArray(code) FROM weir.denials WHERE text != ''":                        `["1",["no_where"]]`,
-		"SELECT code, reason FROM weir.denials WHERE action = 'sign_in'":                                 `["sign_in","expired"]`,
-		"SELECT text, state, voters, reasons FROM weir.approvals":                                        `["drop table x","approved",["ann"],["ticket 7"]]`,
-		"SELECT class, hidden FROM weir.masked_reads":                                                    `["pii.ssn","2"]`,
-		"SELECT table, column, use, effect, masked FROM weir.column_access WHERE effect = 'allow'":       `["customers","ssn","output","allow",true]`,
-		"SELECT kind, revision, added FROM weir.policy_changes":                                          `["policy.activated","r1",["a.rego"]]`,
-		"SELECT count() FROM weir.gaps":                                                                  `["0"]`,
+		"SELECT session, target, subject, principal, operations, refused, end_reason FROM weir.sessions": `["` + session + `", "shop", "agent-1", "agent", 2, 1, "client left"]`,
+		"SELECT text, effect, status, rows, masked FROM weir.operations WHERE effect = 'allow'":          `["select ssn from customers", "allow", "ok", 2, {"pii.ssn":2}]`,
+		"SELECT count(), groupUniqArray(code) FROM weir.denials WHERE text != ''":                        `[1, ["no_where"]]`,
+		"SELECT code, reason FROM weir.denials WHERE action = 'sign_in'":                                 `["sign_in", "expired"]`,
+		"SELECT text, state, voters, reasons FROM weir.approvals":                                        `["drop table x", "approved", ["ann"], ["ticket 7"]]`,
+		"SELECT class, hidden FROM weir.masked_reads":                                                    `["pii.ssn", 2]`,
+		"SELECT table, column, use, effect, masked FROM weir.column_access WHERE effect = 'allow'":       `["customers", "ssn", "output", "allow", true]`,
+		"SELECT kind, revision, added FROM weir.policy_changes":                                          `["policy.activated", "r1", ["a.rego"]]`,
+		"SELECT count() FROM weir.gaps":                                                                  `[0]`,
 	} {
 		if got := r.jsonRow(reader, query); got != want {
 			t.Errorf("%s\ngot  %s\nwant %s", query, got, want)
