@@ -93,24 +93,34 @@ func member(rows *rowset, name string) value {
 	return v
 }
 
-// mergedColumn is a column of USING: of the side that is always there, and
-// either of them in a FULL JOIN. Where the types differ the server converts, and
-// the column is then no longer one of a table.
+// mergedColumn is a column of USING: of the side that is always there, of either
+// in an inner join, and COALESCE of both in a full one. A side whose type is not
+// the one that both come to is converted, and then no longer a column of a table.
 func mergedColumn(kind pg.JoinType, a, b value) value {
-	v := a
-	switch kind {
-	case pg.JoinType_JOIN_FULL: // COALESCE(a, b)
-		return either(a.moved(), b.moved())
-	case pg.JoinType_JOIN_RIGHT:
-		v = b
-	}
+	common := commonType(a.typ, b.typ)
 	mod := int32(-1)
 	if a.typ == b.typ && a.mod == b.mod {
 		mod = a.mod
 	}
-	if v.typ == 0 || v.typ != commonType(a.typ, b.typ) || v.mod != mod {
+	as := func(v value) bool { return v.typ != 0 && v.typ == common && v.mod == mod }
+	v := a
+	switch kind {
+	case pg.JoinType_JOIN_FULL:
+		return either(a.moved(), b.moved())
+	case pg.JoinType_JOIN_LEFT:
+	case pg.JoinType_JOIN_RIGHT:
+		v = b
+	default:
+		if common == 0 { // the server may take either
+			return either(a.moved(), b.moved())
+		}
+		if !as(a) && as(b) {
+			v = b
+		}
+	}
+	if !as(v) {
 		v = v.moved()
-		v.direct = false
+		v.direct, v.typ = false, common
 	}
 	return v
 }

@@ -125,7 +125,6 @@ func (b *bounded) Reallocate(size uint64) []byte {
 // too much for the sandbox.
 func (p *parser) parse(ctx context.Context, text string) (*pg.ParseResult, []string, error) {
 	var raw []byte
-	var prints []string
 	err := p.run(ctx, func(s *sandbox) (err error) {
 		raw, err = s.parse(text)
 		return err
@@ -133,21 +132,11 @@ func (p *parser) parse(ctx context.Context, text string) (*pg.ParseResult, []str
 	if err != nil {
 		return nil, nil, err
 	}
-	tree, err := decodeTree(raw)
+	tree, prints, err := decodeTree(raw)
 	if err != nil { // invalid UTF-8, or nested too deep
 		return nil, nil, fmt.Errorf("%w: %w", errTrap, err)
 	}
-	err = p.run(ctx, func(s *sandbox) error {
-		for _, stmt := range tree.GetStmts() {
-			print, err := s.fingerprint(statementText(text, stmt))
-			if err != nil {
-				return err
-			}
-			prints = append(prints, print)
-		}
-		return nil
-	})
-	return tree, prints, err
+	return tree, prints, nil
 }
 
 // statementText is the part of the text that one of its statements is.

@@ -39,10 +39,13 @@ type sandbox struct {
 	jumps    []jump
 	args     [2]uint64
 
-	malloc, free                api.Function
-	parseJSON, freeParse        api.Function
-	makeFingerprint, freePrints api.Function
+	malloc, free, freeResult api.Function
 }
+
+// parseFunction is looked up anew for each text: a function object keeps the
+// machine's stack as large as the deepest text made it, and every setjmp copies
+// all of it.
+const parseFunction = "pg_query_parse"
 
 func newSandbox(rt wazero.Runtime, code wazero.CompiledModule) (*sandbox, error) {
 	ctx := experimental.WithMemoryAllocator(context.Background(), experimental.MemoryAllocatorFunc(boundedMemory))
@@ -68,10 +71,8 @@ func (s *sandbox) start() error {
 		{&initialize, "pg_query_init"},
 		{&s.malloc, "malloc"},
 		{&s.free, "free"},
-		{&s.parseJSON, "pg_query_parse"},
-		{&s.freeParse, "pg_query_free_parse_result"},
-		{&s.makeFingerprint, "pg_query_fingerprint"},
-		{&s.freePrints, "pg_query_free_fingerprint_result"},
+		{&s.freeResult, "pg_query_free_parse_result"},
+		{new(api.Function), parseFunction},
 	} {
 		if *f.into = s.module.ExportedFunction(f.name); *f.into == nil {
 			return fmt.Errorf("the module does not export %s", f.name)
@@ -116,70 +117,57 @@ func (s *sandbox) call(f api.Function, args ...uint64) (err error) {
 	return nil
 }
 
-// parse returns the parse tree as pg_query's JSON.
+// resultBytes is room for a PgQueryParseResult, padding included: char *parse_tree,
+// char *stderr_buffer, PgQueryError *error.
+const resultBytes = 16
+
+// parse returns the parse tree as pg_query's JSON. After errTrap nothing is
+// freed: the sandbox is lost.
 func (s *sandbox) parse(text string) ([]byte, error) {
-	var tree []byte
-	// PgQueryParseResult: char *parse_tree, char *stderr, PgQueryError *error
-	err := s.with(text, s.parseJSON, s.freeParse, 8, func(result uint32) bool {
-		at, ok := s.word(result)
-		tree = bytes.Clone(s.cstring(at))
-		return ok && len(tree) > 0
-	})
-	return tree, err
-}
-
-// fingerprint returns the hex fingerprint of a text.
-func (s *sandbox) fingerprint(text string) (string, error) {
-	var print string
-	// PgQueryFingerprintResult: uint64_t fingerprint, char *fingerprint_str, char *stderr, PgQueryError *error
-	err := s.with(text, s.makeFingerprint, s.freePrints, 16, func(result uint32) bool {
-		at, ok := s.word(result + 8)
-		print = string(s.cstring(at))
-		return ok && print != ""
-	})
-	return print, err
-}
-
-// resultBytes is room for any of the results: structs of at most 24 bytes,
-// padding included.
-const resultBytes = 24
-
-// with calls f(result, text) and shows the result to read, unless it holds an
-// error at errorAt. After errTrap nothing is freed: the sandbox is lost.
-func (s *sandbox) with(text string, f, freeResult api.Function, errorAt uint32, read func(result uint32) bool) error {
 	if err := s.call(s.malloc, uint64(len(text))+1+resultBytes); err != nil {
-		return err
+		return nil, err
 	}
 	result := uint32(s.args[0])
 	input := result + resultBytes
 	memory := s.module.Memory()
 	if result == 0 || !memory.WriteString(input, text) || !memory.WriteByte(input+uint32(len(text)), 0) {
-		return fmt.Errorf("%w: out of memory", errTrap)
+		return nil, fmt.Errorf("%w: out of memory", errTrap)
 	}
-	if err := s.call(f, uint64(result), uint64(input)); err != nil {
-		return err
+	if err := s.call(s.module.ExportedFunction(parseFunction), uint64(result), uint64(input)); err != nil {
+		return nil, err
 	}
 	if guard, ok := memory.Read(s.stackLow, stackGuard); !ok || !bytes.Equal(guard, untouched[:]) || s.stackPointer() != s.stackTop {
-		return fmt.Errorf("%w: the C stack overflowed", errTrap)
+		return nil, fmt.Errorf("%w: the C stack overflowed", errTrap)
 	}
-	failure, ok := s.word(result + errorAt)
-	var outcome error
-	switch {
-	case !ok:
-		return errTrap
-	case failure != 0:
-		message, _ := s.word(failure)
-		outcome = &syntaxError{string(s.cstring(message))}
-	case !read(result):
-		return errTrap
+	tree, err := s.read(result)
+	if err != nil && !errors.As(err, new(*syntaxError)) {
+		return nil, err
 	}
-	if err := s.call(freeResult, uint64(result)); err != nil {
-		return err
+	if err := s.call(s.freeResult, uint64(result)); err != nil {
+		return nil, err
 	}
 	if err := s.call(s.free, uint64(result)); err != nil {
-		return err
+		return nil, err
 	}
-	return outcome
+	return tree, err
+}
+
+// read takes a PgQueryParseResult apart.
+func (s *sandbox) read(result uint32) ([]byte, error) {
+	failure, ok := s.word(result + 8)
+	if !ok {
+		return nil, errTrap
+	}
+	if failure != 0 {
+		message, _ := s.word(failure)
+		return nil, &syntaxError{string(s.cstring(message))}
+	}
+	at, _ := s.word(result)
+	tree := bytes.Clone(s.cstring(at))
+	if len(tree) == 0 {
+		return nil, fmt.Errorf("%w: no parse tree", errTrap)
+	}
+	return tree, nil
 }
 
 func (s *sandbox) word(at uint32) (uint32, bool) { return s.module.Memory().ReadUint32Le(at) }

@@ -33,6 +33,9 @@ func (r *run) targets(list []*pg.Node, l *level) rowset {
 		if name == "" {
 			name = r.outputName(t.GetVal())
 		}
+		if c := t.GetVal().GetAConst(); c != nil {
+			v.typ, v.mod = constantType(c), -1
+		}
 		r.put(&rows, field{name, v.kept()})
 	}
 	return rows

@@ -2,6 +2,8 @@ package sqlmeta
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -28,6 +30,7 @@ var errTree = errors.New("the parse tree is not as expected")
 type wireMessage struct {
 	name   string
 	fields map[string]wireField
+	varies bool // the message is a constant, or a parameter
 }
 
 type wireField struct {
@@ -36,6 +39,10 @@ type wireField struct {
 	list    bool
 	message *wireMessage
 	values  map[string]int32 // of an enum, with quotes
+
+	statements bool // it is the list of the statements of a text
+	varies     bool // it says nothing of what a statement does
+	repeats    bool // it is a list in which equal neighbours count once
 }
 
 // parseResult is the root of every parse tree.
@@ -47,10 +54,18 @@ var parseResult = sync.OnceValue(func() *wireMessage {
 			return m
 		}
 		m := &wireMessage{name: string(d.Name()), fields: map[string]wireField{}}
+		m.varies = m.name == "A_Const" || m.name == "ParamRef"
 		known[d.FullName()] = m
 		for i := range d.Fields().Len() {
 			f := d.Fields().Get(i)
 			w := wireField{number: f.Number(), kind: f.Kind(), list: f.IsList()}
+			w.varies = variable(d.Name(), f.Name())
+			switch d.Name() + "." + f.Name() {
+			case "ParseResult.stmts":
+				w.statements = true
+			case "List.items", "SelectStmt.values_lists", "A_ArrayExpr.elements":
+				w.repeats = true
+			}
 			if f.Message() != nil {
 				w.message = message(f.Message())
 			}
@@ -68,29 +83,48 @@ var parseResult = sync.OnceValue(func() *wireMessage {
 	return message((*pg.ParseResult)(nil).ProtoReflect().Descriptor())
 })
 
-// decodeTree reads a parse tree from its JSON.
-func decodeTree(raw []byte) (*pg.ParseResult, error) {
-	t := transcoder{in: jsontext.NewDecoder(bytes.NewBuffer(raw)), out: make([]byte, 0, len(raw)/2)}
+// variable says that a field is about where something stands, or what a name of
+// the session is.
+func variable(message, field protoreflect.Name) bool {
+	switch field {
+	case "location", "stmt_location", "stmt_len", "name_location", "portalname", "savepoint_name", "gid":
+		return true
+	}
+	return field == "name" && (message == "PrepareStmt" || message == "ExecuteStmt" || message == "DeallocateStmt")
+}
+
+// decodeTree reads a parse tree from its JSON, and makes a fingerprint of each
+// statement: a hash of what it is made of, without constants and the like.
+// (pg_query's own fingerprint takes three times as long as parsing does, and is
+// too short to trust a list of allowed statements to.)
+func decodeTree(raw []byte) (*pg.ParseResult, []string, error) {
+	t := transcoder{in: jsontext.NewDecoder(bytes.NewBuffer(raw)), out: make([]byte, 0, len(raw)/2), essence: make([]byte, 0, len(raw)/2)}
 	if err := t.message(parseResult()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	tree := new(pg.ParseResult)
 	if err := proto.Unmarshal(t.out, tree); err != nil {
-		return nil, fmt.Errorf("%w: %w", errTree, err)
+		return nil, nil, fmt.Errorf("%w: %w", errTree, err)
 	}
-	return tree, nil
+	if len(t.prints) != len(tree.GetStmts()) {
+		return nil, nil, errTree
+	}
+	return tree, t.prints, nil
 }
 
 type transcoder struct {
-	in   *jsontext.Decoder
-	out  []byte
-	text []byte
+	in      *jsontext.Decoder
+	out     []byte   // protobuf
+	text    []byte   // scratch
+	essence []byte   // what makes up the statement
+	prints  []string // of the statements so far
 }
 
 func (t *transcoder) message(m *wireMessage) error {
 	if err := t.expect('{'); err != nil {
 		return err
 	}
+	t.essence = append(t.essence, '{')
 	for t.in.PeekKind() != '}' {
 		name, err := t.in.ReadValue()
 		if err != nil {
@@ -100,26 +134,53 @@ func (t *transcoder) message(m *wireMessage) error {
 		if !ok {
 			return fmt.Errorf("%w: %s has no field %s", errTree, m.name, name)
 		}
-		if !f.list {
-			if err := t.field(f); err != nil {
-				return err
-			}
-			continue
+		before := len(t.essence)
+		t.essence = append(t.essence, name...)
+		if f.list {
+			err = t.list(f)
+		} else {
+			err = t.field(f)
 		}
-		if err := t.expect('['); err != nil {
+		if err != nil {
 			return err
 		}
-		for t.in.PeekKind() != ']' {
-			if err := t.field(f); err != nil {
-				return err
-			}
-		}
-		if err := t.expect(']'); err != nil {
-			return err
+		switch {
+		case f.varies:
+			t.essence = t.essence[:before]
+		case f.message != nil && f.message.varies:
+			t.essence = append(t.essence[:before], '?')
 		}
 	}
+	t.essence = append(t.essence, '}')
 	return t.expect('}')
 }
+
+func (t *transcoder) list(f wireField) error {
+	if err := t.expect('['); err != nil {
+		return err
+	}
+	last := len(t.essence) // where the element before begins
+	for t.in.PeekKind() != ']' {
+		start := len(t.essence)
+		if err := t.field(f); err != nil {
+			return err
+		}
+		switch {
+		case f.statements:
+			sum := sha256.Sum256(t.essence[start:])
+			t.prints = append(t.prints, hex.EncodeToString(sum[:fingerprintBytes]))
+			t.essence = t.essence[:start]
+		case f.repeats && start > last && bytes.Equal(t.essence[last:start], t.essence[start:]):
+			t.essence = t.essence[:start]
+		default:
+			last = start
+		}
+	}
+	return t.expect(']')
+}
+
+// fingerprintBytes is the length of a fingerprint before it is written in hex.
+const fingerprintBytes = 16
 
 func (t *transcoder) expect(kind jsontext.Kind) error {
 	token, err := t.in.ReadToken()
@@ -153,6 +214,7 @@ func (t *transcoder) field(f wireField) error {
 	if err != nil {
 		return err
 	}
+	t.essence = append(t.essence, value...)
 	return t.scalar(f, value)
 }
 

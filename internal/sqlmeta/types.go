@@ -72,6 +72,19 @@ func typeModifier(typ uint32, mods []*pg.Node) (int32, bool) {
 	return 0, false
 }
 
+// constantType is the type of a constant as a column of a result.
+func constantType(c *pg.A_Const) uint32 {
+	switch c.GetVal().(type) {
+	case *pg.A_Const_Ival:
+		return typeInt4
+	case *pg.A_Const_Sval:
+		return typeText
+	case nil: // NULL
+		return typeText
+	}
+	return 0
+}
+
 // cast is a conversion. One to the type that a column has already is none, and
 // the server still shows the column. A cast to a row type gives its fields names.
 func (r *run) cast(c *pg.TypeCast, l *level) value {

@@ -379,3 +379,19 @@ SELECT sum(id) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM 
 SELECT set_config('a.b', 'c', false), current_setting('a.b', true), nextval('seq'), currval('seq')
 
 SELECT $1::int + id AS "Sum", id AS "ID" FROM customers
+
+SELECT ssn FROM customers NATURAL JOIN unioned
+
+SELECT ssn FROM unioned NATURAL JOIN customers
+
+SELECT ssn FROM customers LEFT JOIN unioned USING (ssn)
+
+SELECT ssn FROM customers RIGHT JOIN unioned USING (ssn)
+
+SELECT ssn FROM (SELECT '1' AS ssn) x JOIN people USING (ssn)
+
+SELECT ssn FROM people JOIN (SELECT '1' AS ssn) x USING (ssn)
+
+SELECT id FROM (SELECT 1 AS id) x JOIN people USING (id)
+
+SELECT id FROM (SELECT 1 AS id) x RIGHT JOIN people USING (id)
