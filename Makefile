@@ -11,7 +11,7 @@ FUZZTIME ?= 10s
 TIMEOUT  ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up build setup check fmt fmt-check lint test test-short test-race fuzz vuln clean clean-all
+.PHONY: help demo up build setup check fmt fmt-check lint test test-short test-race fuzz bench vuln clean clean-all
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 		echo "fuzz $$name in $$dir"; \
 		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null || exit 1; \
 	done
+
+bench: setup ## measure what the gateway costs, into bench/RESULTS.md (25 minutes on a quiet machine; BENCH=-quick tries it)
+	$(GO) run ./bench $(BENCH)
 
 vuln: $(BIN)/govulncheck ## look for known vulnerabilities in what we depend on (asks the network)
 	$(BIN)/govulncheck ./...
