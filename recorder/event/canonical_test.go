@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	stdjson "encoding/json"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -193,7 +194,36 @@ func TestShortenBoundsAnyBody(t *testing.T) {
 		if again, err := canonicalize(bytes.Clone(got)); err != nil || !bytes.Equal(again, got) {
 			t.Fatalf("not canonical: %v", err)
 		}
+		back, err := Restore(got, func(digest string) ([]byte, bool, error) {
+			for _, c := range cuts {
+				if c.Digest == digest {
+					return c.Text, true, nil
+				}
+			}
+			return nil, false, fmt.Errorf("no text %s", digest)
+		})
+		if err != nil || !bytes.Equal(back, body) {
+			t.Fatalf("restored differently (%v)", err)
+		}
 	})
+}
+
+func TestRestoreWithoutTheText(t *testing.T) {
+	body, err := Canonical(map[string]any{"text": strings.Repeat("select ", 10_000), "$cut": "a client's own"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, cuts, err := Shorten(body, 1<<10)
+	if err != nil || len(cuts) != 1 {
+		t.Fatal(len(cuts), err)
+	}
+	got, err := Restore(short, func(string) ([]byte, bool, error) { return nil, false, nil })
+	if err != nil || !strings.Contains(string(got), `"text":"select select`) || !strings.Contains(string(got), "no longer kept") {
+		t.Errorf("got %s, %v", got, err)
+	}
+	if _, err := Restore(short, func(string) ([]byte, bool, error) { return []byte("another"), true, nil }); err == nil {
+		t.Error("another text was taken")
+	}
 }
 
 func FuzzCanonical(f *testing.F) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -75,14 +76,14 @@ func (s *shortener) value(v jsontext.Value, depth int) ([]byte, error) {
 		if s.whole && depth > 1 {
 			return s.cut(v, "json")
 		}
-		return s.members(v, depth)
+		return members(v, func(member jsontext.Value) ([]byte, error) { return s.value(member, depth+1) })
 	default:
 		return v, nil
 	}
 }
 
-// members shortens what is inside a list or an object.
-func (s *shortener) members(v jsontext.Value, depth int) ([]byte, error) {
+// members returns a list or an object with each of its values changed.
+func members(v jsontext.Value, change func(member jsontext.Value) ([]byte, error)) ([]byte, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(v), jsontext.AllowDuplicateNames(true))
 	open, err := dec.ReadToken()
 	if err != nil {
@@ -107,11 +108,11 @@ func (s *shortener) members(v jsontext.Value, depth int) ([]byte, error) {
 				return nil, err
 			}
 		}
-		short, err := s.value(member, depth+1)
+		changed, err := change(member)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, short...)
+		out = append(out, changed...)
 	}
 	return append(out, byte(end)), nil
 }
@@ -134,4 +135,57 @@ func (s *shortener) cut(text []byte, form string) ([]byte, error) {
 		return nil, err
 	}
 	return fmt.Appendf(out, `,"sha256":%q}}`, digest), nil
+}
+
+// Restore puts the texts that Shorten cut back into a body. text returns the one
+// with a digest, and whether it is still kept; of one that is not, the beginning
+// stands with a mark of what is missing.
+func Restore(body []byte, text func(digest string) ([]byte, bool, error)) ([]byte, error) {
+	if !bytes.Contains(body, []byte(`{"$cut":{`)) {
+		return body, nil
+	}
+	return restore(body, text)
+}
+
+// cutMark is what stands in place of a cut text.
+type cutMark struct {
+	Cut struct {
+		Bytes  int    `json:"bytes"`
+		Form   string `json:"form"`
+		Head   string `json:"head"`
+		Digest string `json:"sha256"`
+	} `json:"$cut"`
+}
+
+func restore(v jsontext.Value, text func(string) ([]byte, bool, error)) ([]byte, error) {
+	if bytes.HasPrefix(v, []byte(`{"$cut":{`)) {
+		var mark cutMark
+		if json.Unmarshal(v, &mark, json.RejectUnknownMembers(true)) == nil {
+			return mark.restore(text)
+		}
+	}
+	if k := v.Kind(); k != '{' && k != '[' {
+		return v, nil
+	}
+	return members(v, func(member jsontext.Value) ([]byte, error) { return restore(member, text) })
+}
+
+func (m *cutMark) restore(text func(string) ([]byte, bool, error)) ([]byte, error) {
+	whole, kept, err := text(m.Cut.Digest)
+	if err != nil {
+		return nil, err
+	}
+	if kept {
+		sum := sha256.Sum256(whole)
+		if hex.EncodeToString(sum[:]) != m.Cut.Digest {
+			return nil, fmt.Errorf("the text kept as %s is not the one that was recorded", m.Cut.Digest)
+		}
+		if m.Cut.Form == "json" {
+			return whole, nil
+		}
+	} else {
+		whole = fmt.Appendf(nil, "%s… (the first of %d bytes; the others are no longer kept)", m.Cut.Head, m.Cut.Bytes)
+	}
+	out, _ := jsontext.AppendQuote(nil, whole) // its error only says that U+FFFD stands for a bad byte
+	return out, nil
 }
