@@ -3,12 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/weir-gateway/weir/integration/issuer"
 	"github.com/weir-gateway/weir/integration/stage"
 	"github.com/weir-gateway/weir/internal/gate"
+	"github.com/weir-gateway/weir/internal/web"
 )
 
 // psql signs in with the agent's own identity; the token is the password.
@@ -157,10 +161,68 @@ func (p *player) waiting(ctx context.Context) (string, error) {
 	}
 }
 
-// audited shows what an auditor finds in ClickHouse afterwards.
+// audited shows what an auditor finds afterwards, in ClickHouse and by replay.
 func (p *player) audited(ctx context.Context, began time.Time) error {
 	p.scene("An auditor reads what happened, in ClickHouse")
-	return nil
+	if err := p.arrived(ctx, began); err != nil {
+		return err
+	}
+	where, err := os.ReadFile(p.Path("weir-data", "clickhouse", "auditor.url"))
+	if err != nil {
+		return err
+	}
+	p.common = append(p.common, "CLICKHOUSE="+strings.TrimSpace(string(where)), "SINCE="+strconv.FormatInt(began.Unix(), 10))
+	out := p.query(ctx, `SELECT ts, subject, target, left(text, 48) AS statement, code FROM weir.denials WHERE ts >= toDateTime($SINCE) ORDER BY ts`)
+	p.has(out, "no_where", "refund_too_large", "approval_denied", "sign_in")
+	out = p.query(ctx, `SELECT requester, text, state, voters, reasons FROM weir.approvals WHERE requested >= toDateTime($SINCE) ORDER BY requested`)
+	p.has(out, "ticket 4711", "certainly not", "ann")
+	out = p.query(ctx, `SELECT subject, target, class, sum(hidden) AS hidden FROM weir.masked_reads WHERE ts >= toDateTime($SINCE) GROUP BY ALL ORDER BY ALL`)
+	p.has(out, "pii.ssn", "customers-api", "shop")
+	out = p.query(ctx, `SELECT subject, column, use, count() FROM weir.column_access WHERE has(classes, 'pii.ssn') AND NOT masked AND ts >= toDateTime($SINCE) GROUP BY ALL`)
+	p.has(out, stage.Analyst)
+	p.lacks(out, stage.Agent)
+	out = p.query(ctx, `SELECT count() AS writers_with_gaps FROM weir.gaps`)
+	p.has(out, "0")
+	return p.replayed(ctx)
 }
 
-var _ = strings.TrimSpace
+// query asks ClickHouse as the auditor's account, which can read the views only.
+func (p *player) query(ctx context.Context, sql string) string {
+	return p.as(ctx, stage.Auditor, `curl -sS "$CLICKHOUSE" --data-binary "`+sql+` FORMAT PrettyCompactMonoBlock"`)
+}
+
+// arrived waits until ClickHouse has the last session of the story.
+func (p *player) arrived(ctx context.Context, began time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		out, err := p.Weir(ctx, nil, "sessions", "list", "--since", time.Since(began).String(), "-o", "json")
+		var list []web.Session
+		if err == nil && json.Unmarshal([]byte(out), &list) == nil && len(list) > 0 && list[0].Refused == 1 && list[0].Ended != nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the evidence did not reach ClickHouse: %w\n%s", ctx.Err(), out)
+		case <-tick.C:
+		}
+	}
+}
+
+// replayed shows one session as it happened: the one whose delete was approved.
+func (p *player) replayed(ctx context.Context) error {
+	p.say("\n  A replay: what was asked, decided and delivered.\n")
+	out, err := p.Weir(ctx, nil, "sessions", "list", "--target", "shop", "--limit", "2", "-o", "json")
+	var list []web.Session
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &list)
+	}
+	if err != nil || len(list) < 2 {
+		return fmt.Errorf("sessions: %w\n%s", err, out)
+	}
+	out = p.as(ctx, stage.Auditor, "weir replay "+list[1].ID)
+	p.has(out, "delete from orders where id = 900001", "HELD", "approved by ann", "DELETE 1")
+	return nil
+}

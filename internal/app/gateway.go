@@ -148,6 +148,9 @@ func (g *Gateway) buildEvidence(ctx context.Context, cfg *config.Config, ending 
 		return err
 	}
 	ending.push("spool", func(context.Context) error { return g.spool.Close() })
+	if err := g.startStore(ctx, cfg, ending); err != nil {
+		return err
+	}
 	g.recorder, err = recorder.New(recorder.Config{Auditors: cfg.Evidence.Auditors, Metrics: g.metrics}, g.spool, g.log.With("part", "recorder"))
 	if err != nil {
 		return err

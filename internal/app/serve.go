@@ -28,9 +28,6 @@ import (
 func (g *Gateway) serve(ctx context.Context, cfg *config.Config, ending *stack) error {
 	group, ctx := errgroup.WithContext(ctx)
 	ending.push("parts", func(context.Context) error { return group.Wait() })
-	if err := g.startStore(ctx, cfg, group); err != nil {
-		return err
-	}
 	if err := g.startProxyServices(ctx, cfg, group, ending); err != nil {
 		return err
 	}

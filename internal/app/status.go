@@ -28,6 +28,8 @@ type Status struct {
 type ClickHouseStatus struct {
 	Native string `json:"native,omitempty"` // host:port
 	HTTP   string `json:"http,omitempty"`   // URL, of an embedded one
+	// AuditorURL is the file that holds the URL of the auditor's account.
+	AuditorURL string `json:"auditor_url,omitempty"`
 }
 
 // TargetStatus is one target.

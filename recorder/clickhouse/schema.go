@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -82,6 +83,9 @@ func (s Schema) Migrate(ctx context.Context, o *clickhouse.Options) error {
 	if err != nil {
 		return err
 	}
+	if err := begin(ctx, db, store); err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
 	p, err := goose.NewProvider("", db, files, goose.WithStore(store))
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
@@ -90,6 +94,19 @@ func (s Schema) Migrate(ctx context.Context, o *clickhouse.Options) error {
 		return fmt.Errorf("schema: %w", err)
 	}
 	return s.keep(ctx, o)
+}
+
+// begin makes the table of versions on the first start. Goose does so as well, but
+// looks for it first in a way that the server complains about in its log.
+func begin(ctx context.Context, db *sql.DB, store database.Store) error {
+	var exists uint8
+	if err := db.QueryRowContext(ctx, "EXISTS TABLE "+store.Tablename()).Scan(&exists); err != nil || exists == 1 {
+		return err
+	}
+	if err := store.CreateVersionTable(ctx, db); err != nil {
+		return err
+	}
+	return store.Insert(ctx, db, database.InsertRequest{Version: 0})
 }
 
 // keep sets how long payloads stay, which may have changed since they were made.
