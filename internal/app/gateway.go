@@ -118,15 +118,14 @@ func (g *Gateway) build(ctx context.Context, cfg *config.Config, ending *stack) 
 	if err := g.buildEvidence(ctx, cfg, ending); err != nil {
 		return err
 	}
-	g.shared.classes = &g.classification
+	g.classes = &g.classification
 	if err := g.buildApprovals(ctx, cfg); err != nil {
 		return err
 	}
-	decide, err := gate.New(&g.policy, g.approvals, g.recorder, g.log)
-	if err != nil {
+	var err error
+	if g.gate, err = gate.New(&g.policy, g.approvals, g.recorder, g.log); err != nil {
 		return err
 	}
-	g.shared.gate = decide
 	return g.buildSessions(cfg)
 }
 

@@ -115,7 +115,7 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 	dropped := g.handlers.swap(next)
 	if err := g.xds.Publish(ctx, targets); err != nil {
 		g.handlers.swap(*dropped.before)
-		return fmt.Errorf("Envoy's configuration: %w", err)
+		return fmt.Errorf("the configuration of Envoy: %w", err)
 	}
 	if rules != nil {
 		g.classification.Store(classes)

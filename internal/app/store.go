@@ -53,8 +53,8 @@ func (g *Gateway) startStore(ctx context.Context, cfg *config.Config, ending *st
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	group := new(errgroup.Group)
 	group.Go(func() error {
-		if s.engine != nil && s.engine.Ready(running) != nil {
-			return nil // it ended before it ever answered
+		if err := s.answers(running); err != nil {
+			return nil //nolint:nilerr // it was ended before it ever answered
 		}
 		return s.sink.Run(running)
 	})
@@ -69,6 +69,14 @@ func (g *Gateway) startStore(ctx context.Context, cfg *config.Config, ending *st
 		return errors.Join(group.Wait(), s.reader.Close())
 	})
 	return nil
+}
+
+// answers waits until an embedded engine answers.
+func (s *store) answers(ctx context.Context) error {
+	if s.engine == nil {
+		return nil
+	}
+	return s.engine.Ready(ctx)
 }
 
 // settleWithin bounds how long the end waits for the last evidence to reach

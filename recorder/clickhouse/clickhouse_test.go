@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -275,7 +276,7 @@ func TestReaderTellsASession(t *testing.T) {
 		t.Errorf("by prefix: %+v, %v", one, err)
 	}
 	for _, id := range []string{"none", ""} {
-		if _, err := reader.Session(ctx, id); err != ErrNotFound {
+		if _, err := reader.Session(ctx, id); !errors.Is(err, ErrNotFound) {
 			t.Errorf("session %q: %v", id, err)
 		}
 	}
