@@ -54,10 +54,16 @@ func (s *Supervisor) ready(ctx context.Context) error {
 	return nil
 }
 
+// Drain has Envoy take no more connections; those it has go on.
+func (s *Supervisor) Drain(ctx context.Context) error {
+	_, err := s.admin(ctx, http.MethodPost, "/drain_listeners")
+	return err
+}
+
 // drain has Envoy take no more connections and waits for those it has, as long
 // as ctx lasts.
 func (s *Supervisor) drain(ctx context.Context, c *child) {
-	if _, err := s.admin(ctx, http.MethodPost, "/drain_listeners"); err != nil {
+	if err := s.Drain(ctx); err != nil {
 		return // not up yet, or down already
 	}
 	t := time.NewTicker(poll)

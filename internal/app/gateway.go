@@ -108,10 +108,10 @@ func (g *Gateway) run(ctx context.Context, cfg *config.Config) error {
 }
 
 // stopWithin bounds ending everything, stopProxyWithin the part of it that Envoy
-// may take.
+// may take once its sessions have ended.
 const (
 	stopWithin      = 5 * time.Second
-	stopProxyWithin = 3 * time.Second
+	stopProxyWithin = 1500 * time.Millisecond
 )
 
 func (g *Gateway) build(ctx context.Context, cfg *config.Config, ending *stack) error {

@@ -14,7 +14,24 @@ import (
 // proxy is the Envoy that this gateway runs itself.
 type proxy struct {
 	binary     envoy.Binary
-	supervisor *envoy.Supervisor
+	supervisor *envoy.Supervisor  // nil until it is started
+	stop       context.CancelFunc // ends it
+	ended      chan struct{}
+}
+
+// drain has Envoy take no more connections.
+func (p *proxy) drain(ctx context.Context) {
+	if p != nil && p.supervisor != nil {
+		_ = p.supervisor.Drain(ctx) // it may not be up
+	}
+}
+
+// end stops Envoy and waits until it is gone.
+func (p *proxy) end() {
+	if p != nil && p.supervisor != nil {
+		p.stop()
+		<-p.ended
+	}
 }
 
 // prepareProxy finds the Envoy that will run, which also checks what is
@@ -31,7 +48,8 @@ func (g *Gateway) prepareProxy(ctx context.Context, cfg *config.Config) (xds.Val
 	return binary, nil
 }
 
-// startProxy starts Envoy and keeps it running.
+// startProxy starts Envoy and keeps it running until the sessions that it carries
+// have ended: it outlives ctx.
 func (g *Gateway) startProxy(ctx context.Context, cfg *config.Config, group *errgroup.Group) error {
 	if g.envoy == nil {
 		return nil
@@ -40,14 +58,19 @@ func (g *Gateway) startProxy(ctx context.Context, cfg *config.Config, group *err
 	if err != nil {
 		return err
 	}
-	g.envoy.supervisor, err = envoy.New(envoy.Config{
+	supervisor, err := envoy.New(envoy.Config{
 		Binary: g.envoy.binary, Bootstrap: bootstrap, Dir: dataPath(cfg, "envoy"),
 		Concurrency: cfg.Envoy.Concurrency, LogLevel: string(cfg.Envoy.LogLevel), Drain: cfg.Drain.Targets.D(), StopTimeout: stopProxyWithin,
 	}, g.log.With("part", "envoy"))
 	if err != nil {
 		return err
 	}
-	group.Go(func() error { return g.envoy.supervisor.Run(ctx) })
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	g.envoy.supervisor, g.envoy.stop, g.envoy.ended = supervisor, stop, make(chan struct{})
+	group.Go(func() error {
+		defer close(g.envoy.ended)
+		return supervisor.Run(running)
+	})
 	return nil
 }
 

@@ -94,10 +94,12 @@ func (g *Gateway) startProxyServices(ctx context.Context, cfg *config.Config, gr
 	group.Go(func() error { return g.extproc.ServeFallback(serving, fallback) })
 	ending.push("sessions", func(ctx context.Context) error {
 		defer stop()
-		drain, cancel := context.WithTimeout(ctx, cfg.Drain.Shutdown.D())
+		drain, cancel := context.WithTimeout(ctx, cfg.Drain.Shutdown.D()+lastWords)
 		defer cancel()
+		g.envoy.drain(drain)
 		err := g.extproc.Drain(drain)
 		g.handlers.stop(ctx, "the gateway stopped")
+		g.envoy.end()
 		server.Stop()
 		if errors.Is(err, context.DeadlineExceeded) {
 			g.log.Warn("some sessions were cut off", "after", cfg.Drain.Shutdown.D())
@@ -107,6 +109,9 @@ func (g *Gateway) startProxyServices(ctx context.Context, cfg *config.Config, gr
 	})
 	return nil
 }
+
+// lastWords is how long sessions that are cut off may take to tell their clients.
+const lastWords = 300 * time.Millisecond
 
 func advertised(x *config.External) config.Address {
 	if x.Advertise != "" {
