@@ -32,7 +32,7 @@ type world struct {
 }
 
 // patience is how long anything may take that a test waits for.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // soon waits until a condition holds.
 func soon(t *testing.T, what string, holds func() bool) {
