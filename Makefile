@@ -11,7 +11,7 @@ FUZZTIME ?= 10s
 TIMEOUT  ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up build setup check fmt fmt-check lint test test-short test-race fuzz bench vuln clean clean-all
+.PHONY: help demo up build setup check fmt fmt-check lint policy test test-short test-race fuzz bench vuln clean clean-all
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,13 +22,13 @@ demo: setup build ## the main job, played with real parts and checked step by st
 up: setup build ## the same parts, left running for you to try
 	@$(GO) run ./examples/demo -keep
 
-build: ## build .weir/bin/weir
+build: ## build .weir/bin/weir (minutes the first time)
 	$(GO) build -ldflags '-X github.com/weir-gateway/weir/internal/cli.Version=$(VERSION)' -o $(BIN)/weir ./cmd/weir
 
 setup: ## fetch Envoy, PostgreSQL, its clients and the ClickHouse engine into .weir (260 MB, once)
 	@$(GO) run ./integration/parts/cmd/parts
 
-check: fmt-check lint test-short ## all that needs no network and no parts, in two minutes: before each commit
+check: fmt-check lint test-short policy ## all that needs no network and no parts, in two minutes: before each commit
 
 fmt: $(BIN)/golangci-lint ## format all Go files
 	$(BIN)/golangci-lint fmt
@@ -39,6 +39,9 @@ fmt-check: $(BIN)/golangci-lint
 lint: $(BIN)/golangci-lint ## vet and golangci-lint
 	$(GO) vet ./...
 	$(BIN)/golangci-lint run
+
+policy: ## check and test the Rego rules of the examples
+	@for what in check test; do $(GO) run ./cmd/weir policy $$what --bundle examples/shop/policy --classification examples/shop/classification.yaml || exit 1; done
 
 test-short: ## unit tests; tests whose parts are not set up are skipped
 	$(GO) test -short -timeout $(TIMEOUT) ./...

@@ -33,7 +33,7 @@ func (s *signIn) get(e *env) (string, error) {
 	if s.TokenText != "" {
 		return s.TokenText, nil
 	}
-	if s.Issuer == "" && s.ClientID == "" {
+	if s.Issuer == "" || s.ClientID == "" {
 		return "", nil
 	}
 	return s.fetch(e)
