@@ -112,7 +112,10 @@ func (a *Analyzer) analyze(ctx context.Context, text string, c Catalog, searchPa
 			s.Risks = addRisk(s.Risks, RiskMultiStatement)
 		}
 		if changed && (len(s.Tables) > 0 || len(s.Functions) > 0) {
-			s.Risks, s.Opaque = addRisk(addRisk(s.Risks, RiskAfterChange), RiskOpaque), true
+			s.Risks = addRisk(s.Risks, RiskAfterChange)
+			if len(s.Outputs) > 0 {
+				s.Risks, s.Opaque = addRisk(s.Risks, RiskOpaque), true
+			}
 		}
 		changed = changed || changesNames(s)
 	}

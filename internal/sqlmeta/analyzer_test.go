@@ -107,7 +107,8 @@ func TestCacheTellsApart(t *testing.T) {
 	if !get(text, &later, "public").Statements[0].Opaque {
 		t.Error("the catalog's revision does not count")
 	}
-	if nameless := (uncached{shop, shop}); get(text, nameless, "public") == get(text, nameless, "public") {
+	nameless := uncached{shop, shop}
+	if first := get(text, nameless, "public"); first == get(text, nameless, "public") {
 		t.Error("an answer is kept for a catalog without a revision")
 	}
 }
@@ -164,5 +165,30 @@ func TestParseSearchPath(t *testing.T) {
 		if got := ParseSearchPath(setting); !slices.Equal(got, want) {
 			t.Errorf("%q: got %q, want %q", setting, got, want)
 		}
+	}
+}
+
+// A temporary relation hides one of the same name, and nothing is known of it.
+func TestShadowed(t *testing.T) {
+	c := Shadowed(shop, "orders", "customers", "orders")
+	get := func(text string) *Statement {
+		t.Helper()
+		an, err := analyzer.Analyze(context.Background(), text, c, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &an.Statements[0]
+	}
+	if s := get("SELECT upper(note) FROM orders"); !s.Opaque || s.Tables[0].Known {
+		t.Errorf("the hidden relation is taken: %+v", s)
+	}
+	if s := get("SELECT upper(note), count(*) FROM public.orders GROUP BY 1"); s.Opaque {
+		t.Errorf("one with a schema, and functions, are not hidden: %v", s.Risks)
+	}
+	if Shadowed(shop) != Catalog(shop) {
+		t.Error("no names make no other catalog")
+	}
+	if r := Shadowed(shop, "a", "b").(Revisioned).Revision(); r != Shadowed(shop, "b", "a").(Revisioned).Revision() || r == shop.revision {
+		t.Errorf("the revision is %q", r)
 	}
 }

@@ -21,6 +21,9 @@ func (r *run) ddl(n *pg.Node, s *Statement) {
 	if risk, ok := ddlRisks[name]; ok {
 		r.risk(risk)
 	}
+	for _, c := range n.GetAlterTableStmt().GetCmds() {
+		r.risk(alterTableRisks[c.GetAlterTableCmd().GetSubtype()]...)
+	}
 	r.objects(n)
 }
 
@@ -82,6 +85,26 @@ var ddlRisks = map[string]string{
 	"AlterDatabaseRefreshCollStmt": RiskServerControl,
 }
 
+var alterTableRisks = map[pg.AlterTableType][]string{
+	pg.AlterTableType_AT_ChangeOwner:        {RiskPrivileges},
+	pg.AlterTableType_AT_EnableRowSecurity:  {RiskPrivileges},
+	pg.AlterTableType_AT_DisableRowSecurity: {RiskPrivileges},
+	pg.AlterTableType_AT_ForceRowSecurity:   {RiskPrivileges},
+	pg.AlterTableType_AT_NoForceRowSecurity: {RiskPrivileges},
+	pg.AlterTableType_AT_EnableTrig:         {RiskCode},
+	pg.AlterTableType_AT_EnableAlwaysTrig:   {RiskCode},
+	pg.AlterTableType_AT_EnableReplicaTrig:  {RiskCode},
+	pg.AlterTableType_AT_DisableTrig:        {RiskCode},
+	pg.AlterTableType_AT_EnableTrigAll:      {RiskCode},
+	pg.AlterTableType_AT_DisableTrigAll:     {RiskCode},
+	pg.AlterTableType_AT_EnableTrigUser:     {RiskCode},
+	pg.AlterTableType_AT_DisableTrigUser:    {RiskCode},
+	pg.AlterTableType_AT_EnableRule:         {RiskCode},
+	pg.AlterTableType_AT_EnableAlwaysRule:   {RiskCode},
+	pg.AlterTableType_AT_EnableReplicaRule:  {RiskCode},
+	pg.AlterTableType_AT_DisableRule:        {RiskCode},
+}
+
 // objects notes what a statement about the schema names: relations, written;
 // those inside a query, read; functions.
 func (r *run) objects(n *pg.Node) {
@@ -122,11 +145,15 @@ func (r *run) walk(m protoreflect.Message, access Access) {
 	defer r.leave()
 	switch node := m.Interface().(type) {
 	case *pg.RangeVar:
-		if node.GetRelname() != "" {
+		switch {
+		case node.GetRelname() == "":
+		case node.GetRelpersistence() == "t":
+			r.table(TableUse{"pg_temp", node.GetRelname(), access, false})
+		default:
 			r.find(node, access)
 		}
 		return
-	case *pg.SelectStmt, *pg.InsertStmt, *pg.UpdateStmt, *pg.DeleteStmt, *pg.MergeStmt:
+	case *pg.SelectStmt, *pg.InsertStmt, *pg.UpdateStmt, *pg.DeleteStmt, *pg.MergeStmt, *pg.TableLikeClause, *pg.Constraint:
 		access = Read
 	case *pg.FuncCall:
 		r.apply(node, nil)

@@ -158,11 +158,11 @@ func (r *run) native(name string, v *value) {
 		return
 	}
 	r.risk(d.risks...)
-	v.opaque = v.opaque || d.opaque
 	if d.keeps && r.ofUsers(*v) {
 		r.risk(RiskValueEscape)
 		r.use(*v, UseDerived)
 	}
+	v.opaque = v.opaque || d.opaque
 }
 
 // ofUsers says whether a value may hold what is not of the server itself.

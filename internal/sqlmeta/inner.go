@@ -8,12 +8,15 @@ import (
 
 // explain is EXPLAIN. With ANALYZE the statement runs, and its action counts.
 func (r *run) explain(e *pg.ExplainStmt, s *Statement) {
+	if e.GetQuery().GetExecuteStmt() != nil { // only the session knows of what
+		s.Opaque = true
+		r.risk(RiskDynamicSQL)
+	}
 	var inner Statement
 	r.explaining = true
 	r.statement(e.GetQuery(), &inner)
 	r.explaining = false
 	s.Action = ActionExplain
-	s.Prepare = inner.Prepare
 	for _, n := range e.GetOptions() {
 		if o := n.GetDefElem(); strings.EqualFold(o.GetDefname(), "analyze") && optionOn(o.GetArg()) {
 			r.risk(RiskExplainAnalyze)

@@ -62,7 +62,11 @@ func (r *run) created(rv *pg.RangeVar, names []*pg.Node, rows *rowset) {
 	if schema == "" && rv.GetRelpersistence() == "t" {
 		schema = "pg_temp"
 	}
-	r.table(TableUse{schema, rv.GetRelname(), Write, false})
+	old, known := r.catalog.Relation(r.searchPath, schema, rv.GetRelname())
+	if known && schema != "pg_temp" { // it is replaced
+		schema = old.Schema
+	}
+	r.table(TableUse{schema, rv.GetRelname(), Write, known && schema == old.Schema})
 	for i, c := range rows.named(texts(names)).columns {
 		to := value{from: r.refs.set(ColumnRef{schema, rv.GetRelname(), c.name})}
 		r.flow(to, nth(rows, i))
@@ -81,10 +85,9 @@ func (r *run) derivedRelation(n *pg.Node, s *Statement) {
 		c := n.GetCreateTableAsStmt()
 		r.risk(RiskDDL)
 		if e := c.GetQuery().GetExecuteStmt(); e != nil { // of a query that only the session knows
-			r.risk(RiskOpaque)
+			r.risk(RiskDynamicSQL)
 			s.Opaque = true
-			s.Prepare = &Prepare{Kind: PrepareExecute, Name: e.GetName()}
-			r.all(e.GetParams(), new(level))
+			r.use(r.all(e.GetParams(), new(level)), UseDerived)
 			r.table(TableUse{c.GetInto().GetRel().GetSchemaname(), c.GetInto().GetRel().GetRelname(), Write, false})
 			return
 		}

@@ -92,8 +92,6 @@ SELECT x FROM (VALUES ((SELECT ssn FROM customers LIMIT 1))) v(x)
 
 SELECT column1 FROM (VALUES ((SELECT string_agg(ssn, ',') FROM customers))) v
 
-WITH customers AS (SELECT id, 'x' AS ssn FROM orders) SELECT ssn FROM customers
-
 WITH customers AS (SELECT id, 'x' AS ssn FROM orders) SELECT ssn FROM public.customers
 
 WITH orders AS (SELECT ssn AS note FROM customers) SELECT note FROM orders
@@ -224,8 +222,6 @@ SELECT g FROM generate_series(1, (SELECT ascii(ssn) FROM customers LIMIT 1)) g
 
 SELECT repeat('x', ascii(ssn)) FROM customers
 
-SELECT * FROM customer_names
-
 SELECT s FROM masked
 
 SELECT us FROM stacked
@@ -285,8 +281,6 @@ SELECT pg_stat_get_backend_activity(1)
 SELECT set_config('my.x', ssn, false) FROM customers
 
 SELECT 1 FROM customers WHERE set_config('my.x', ssn, false) IS NOT NULL
-
-SELECT current_setting('my.x')
 
 SELECT set_config('search_path', 'evil', false)
 
@@ -374,8 +368,6 @@ DECLARE c CURSOR FOR SELECT ssn FROM customers
 
 FETCH ALL FROM c
 
-MOVE 1 IN c
-
 DO $$ BEGIN RAISE NOTICE '%', (SELECT ssn FROM customers LIMIT 1); END $$
 
 CALL doit(1)
@@ -387,10 +379,6 @@ SET search_path = evil; SELECT * FROM orders
 BEGIN; ALTER TABLE customers RENAME TO x; SELECT * FROM x; COMMIT
 
 SET ROLE postgres; SELECT ssn FROM customers
-
-SELECT FROM customers
-
-SELECT 1 FROM customers
 
 SELECT c.id FROM customers c, customers d WHERE c.ssn < d.ssn
 
@@ -413,7 +401,3 @@ SELECT unnest(ARRAY[ssn]) FROM customers
 SELECT regexp_matches(ssn, '(\d+)', 'g') FROM customers
 
 SELECT regexp_split_to_table(ssn, '-') FROM customers
-
-SELECT tableoid, ctid FROM customers
-
-SELECT "Weird Table".ssn, "Ssn" FROM "Weird Table"

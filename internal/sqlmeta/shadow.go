@@ -1,0 +1,49 @@
+package sqlmeta
+
+import (
+	"slices"
+	"strings"
+)
+
+// Shadowed is a catalog as a session sees it that has temporary relations of
+// these names: without a schema they lead to those, of which nothing is known.
+func Shadowed(c Catalog, names ...string) Catalog {
+	if len(names) == 0 {
+		return c
+	}
+	names = slices.Clone(names)
+	slices.Sort(names)
+	s := shadowed{c, slices.Compact(names)}
+	if r, ok := c.(Routines); ok {
+		return shadowedRoutines{s, r}
+	}
+	return s
+}
+
+type shadowed struct {
+	Catalog
+	names []string // sorted
+}
+
+type shadowedRoutines struct {
+	shadowed
+	Routines
+}
+
+func (s shadowed) Relation(searchPath []string, schema, name string) (*Relation, bool) {
+	if schema == "" {
+		if _, found := slices.BinarySearch(s.names, name); found {
+			return nil, false
+		}
+	}
+	return s.Catalog.Relation(searchPath, schema, name)
+}
+
+// Revision is that of the catalog and of the names; "" where it has none.
+func (s shadowed) Revision() string {
+	r, ok := s.Catalog.(Revisioned)
+	if !ok || r.Revision() == "" {
+		return ""
+	}
+	return r.Revision() + "\x00" + strings.Join(s.names, "\x00")
+}
