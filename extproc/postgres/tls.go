@@ -54,14 +54,15 @@ func secureServer(ctx context.Context, conn net.Conn, u *Upstream, offered bool)
 		}
 		return nil, fmt.Errorf("the server offers no TLS, and the target's tls is %s", u.TLS)
 	}
-	secure := tls.Client(conn, u.tlsConfig())
+	secure := tls.Client(conn, u.TLSConfig())
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, fmt.Errorf("TLS with the server: %w", err)
 	}
 	return secure, nil
 }
 
-func (u *Upstream) tlsConfig() *tls.Config {
+// TLSConfig are the settings of TLS with the server, for every mode but disable.
+func (u *Upstream) TLSConfig() *tls.Config {
 	c := &tls.Config{
 		MinVersion: tls.VersionTLS12, ServerName: u.ServerName, RootCAs: u.CA, NextProtos: []string{alpn},
 	}

@@ -49,12 +49,12 @@ func analyseSQL(ctx context.Context, cfg *config.Config, target, text string, cl
 		return nil, err
 	}
 	s := &shared{vault: v, log: log}
-	roots, err := s.roots(ctx, t.Upstream.CA)
+	up, err := s.upstream(ctx, target, t)
 	if err != nil {
-		return nil, fmt.Errorf("targets.%s.upstream.ca: %w", target, err)
+		return nil, err
 	}
 	known, err := catalog.New(catalog.Config{Timeout: readWithin, Dial: func(ctx context.Context) (*pgx.Conn, error) {
-		return s.dialCatalog(ctx, t, roots, t.Upstream.Database)
+		return s.dialCatalog(ctx, t, &up, t.Upstream.Database)
 	}}, log)
 	if err != nil {
 		return nil, err

@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -212,16 +210,12 @@ func (p *paths) Paths() ([]http.ClassPath, error) {
 }
 
 func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target) (*handler, error) {
-	roots, err := s.roots(ctx, t.Upstream.CA)
+	up, err := s.upstream(ctx, name, t)
 	if err != nil {
-		return nil, fmt.Errorf("targets.%s.upstream.ca: %w", name, err)
-	}
-	up := postgres.Upstream{
-		User: t.Upstream.User, Password: string(t.Upstream.Password), Database: t.Upstream.Database,
-		TLS: postgres.TLSMode(t.Upstream.TLS), CA: roots, ServerName: serverName(t),
+		return nil, err
 	}
 	catalogs := newCatalogs(func(ctx context.Context, database string) (*pgx.Conn, error) {
-		return s.dialCatalog(ctx, t, roots, database)
+		return s.dialCatalog(ctx, t, &up, database)
 	}, s.log.With("target", name))
 	dialer := net.Dialer{Timeout: t.Upstream.ConnectTimeout.D()}
 	cfg := postgres.Config{
@@ -245,72 +239,4 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 		return nil, err
 	}
 	return &handler{target: t, postgres: h, stop: func(context.Context, string) { catalogs.close() }}, nil
-}
-
-// serverName is what the upstream's certificate must name.
-func serverName(t *config.Target) string {
-	if t.Upstream.ServerName != "" {
-		return t.Upstream.ServerName
-	}
-	return hostOf(string(t.Upstream.Address[0]))
-}
-
-// roots are the CAs of a reference; nil are the system's.
-func (s *shared) roots(ctx context.Context, ref config.Ref) (*x509.CertPool, error) {
-	if ref == "" {
-		return nil, nil
-	}
-	text, err := s.vault.Resolve(ctx, string(ref))
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM([]byte(text)) {
-		return nil, errors.New("holds no certificate in PEM")
-	}
-	return pool, nil
-}
-
-// dialCatalog opens the gateway's own connection, which reads the catalog.
-func (s *shared) dialCatalog(ctx context.Context, t *config.Target, roots *x509.CertPool, database string) (*pgx.Conn, error) {
-	cfg, err := pgx.ParseConfig("")
-	if err != nil {
-		return nil, err
-	}
-	host, port := t.Upstream.Address[0].Split()
-	cfg.Host, cfg.Port, cfg.User, cfg.Database = host, uint16(port), t.Upstream.User, database
-	cfg.Fallbacks = nil
-	cfg.ConnectTimeout = t.Upstream.ConnectTimeout.D()
-	cfg.RuntimeParams = map[string]string{"application_name": "weir catalog"}
-	if t.Upstream.Password != "" {
-		if cfg.Password, err = s.vault.Resolve(ctx, string(t.Upstream.Password)); err != nil {
-			return nil, err
-		}
-	}
-	cfg.TLSConfig = upstreamTLS(t, roots)
-	return pgx.ConnectConfig(ctx, cfg)
-}
-
-// upstreamTLS are the settings of libpq's modes; nil is in clear.
-func upstreamTLS(t *config.Target, roots *x509.CertPool) *tls.Config {
-	if t.Upstream.TLS == config.TLSDisable {
-		return nil
-	}
-	name := serverName(t)
-	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: name}
-	switch t.Upstream.TLS {
-	case config.TLSRequire:
-		c.InsecureSkipVerify = true
-	case config.TLSVerifyCA:
-		c.InsecureSkipVerify = true // the chain is verified below, the name is not
-		c.VerifyConnection = func(state tls.ConnectionState) error {
-			options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
-			for _, cert := range state.PeerCertificates[1:] {
-				options.Intermediates.AddCert(cert)
-			}
-			_, err := state.PeerCertificates[0].Verify(options)
-			return err
-		}
-	}
-	return c
 }
