@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -87,9 +88,11 @@ func (b *batch) write(ctx context.Context, conn driver.Conn) error {
 	return nil
 }
 
+// deduplicated makes an insert of one block that ClickHouse recognises when it
+// comes again, and that is done when it returns.
 func (b *batch) deduplicated(ctx context.Context, table string) context.Context {
 	return clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
-		"insert_deduplicate": 1, "insert_deduplication_token": table + "-" + b.token,
+		"insert_deduplicate": 1, "insert_deduplication_token": table + "-" + b.token, "async_insert": 0,
 	}))
 }
 
@@ -99,12 +102,40 @@ func (b *batch) writeEvents(ctx context.Context, conn driver.Conn) error {
 		return err
 	}
 	defer in.Close()
-	for _, r := range b.events {
-		if err := in.Append(r.ID, r.Writer, r.Seq, r.Time, r.Kind, r.Session, r.Operation, r.Target, r.Subject, string(r.canonical)); err != nil {
-			return err
-		}
+	c := columns{batch: in}
+	add(&c, b.events, func(r row) uuid.UUID { return r.ID })
+	add(&c, b.events, func(r row) uuid.UUID { return r.Writer })
+	add(&c, b.events, func(r row) uint64 { return r.Seq })
+	add(&c, b.events, func(r row) time.Time { return r.Time })
+	for _, text := range []func(row) string{
+		func(r row) string { return r.Kind }, func(r row) string { return r.Session }, func(r row) string { return r.Operation },
+		func(r row) string { return r.Target }, func(r row) string { return r.Subject }, func(r row) string { return string(r.canonical) },
+	} {
+		add(&c, b.events, text)
+	}
+	if c.err != nil {
+		return c.err
 	}
 	return in.Send()
+}
+
+// columns fills a batch column by column, which spares a look at each value's
+// type. err is the first error.
+type columns struct {
+	batch driver.Batch
+	next  int
+	err   error
+}
+
+func add[R, V any](c *columns, rows []R, value func(R) V) {
+	values := make([]V, len(rows))
+	for i, r := range rows {
+		values[i] = value(r)
+	}
+	if c.err == nil {
+		c.err = c.batch.Column(c.next).Append(values)
+	}
+	c.next++
 }
 
 func (b *batch) writePayloads(ctx context.Context, conn driver.Conn) error {

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 
 // rig is the whole way of evidence, all of it real.
 type rig struct {
-	t        *testing.T
+	t        testing.TB
 	dir      string
 	log      *slog.Logger
 	engine   *engine.Supervisor
@@ -46,7 +46,7 @@ type rig struct {
 	stops    []func()
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	library := parts.Need(t, parts.CHDB).LibCHDB
@@ -152,7 +152,7 @@ func (r *rig) record(e *gate.Event) {
 	}
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for !ok() {

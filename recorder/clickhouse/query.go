@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"strings"
 	"time"
 
@@ -69,7 +68,7 @@ const defaultLimit = 50
 
 // Sessions are the sessions that the filter selects, the newest first.
 func (r *Reader) Sessions(ctx context.Context, f Filter) ([]SessionRow, error) {
-	where, args := []string{"1"}, []any{}
+	where, args := []string{"kind = 'session.opened'"}, []any{}
 	add := func(condition string, value any) {
 		where = append(where, condition)
 		args = append(args, value)
@@ -81,35 +80,67 @@ func (r *Reader) Sessions(ctx context.Context, f Filter) ([]SessionRow, error) {
 		add("subject = ?", f.Subject)
 	}
 	if !f.Since.IsZero() {
-		add("started >= ?", f.Since)
+		add("ts >= ?", f.Since)
 	}
 	if !f.Until.IsZero() {
-		add("started < ?", f.Until)
+		add("ts < ?", f.Until)
 	}
 	if f.Limit == 0 {
 		f.Limit = defaultLimit
 	}
-	args = append(args, f.Limit)
-	var out []SessionRow
-	query := "SELECT " + sessionColumns + " FROM weir.sessions WHERE " + strings.Join(where, " AND ") + " ORDER BY started DESC LIMIT ?"
-	if err := r.conn.Select(ctx, &out, query, args...); err != nil {
-		return nil, fmt.Errorf("sessions: %w", err)
+	ids, err := r.ids(ctx, strings.Join(where, " AND ")+" ORDER BY ts DESC LIMIT ?", append(args, f.Limit)...)
+	if err == nil {
+		var out []SessionRow
+		if out, err = r.sessions(ctx, ids); err == nil {
+			return out, nil
+		}
 	}
-	return out, nil
+	return nil, fmt.Errorf("sessions: %w", err)
+}
+
+// ids are the sessions whose opening matches. Knowing them first keeps the view
+// from counting the operations of all others.
+func (r *Reader) ids(ctx context.Context, where string, args ...any) ([]string, error) {
+	var rows []struct {
+		Session string `ch:"session"`
+	}
+	if err := r.conn.Select(ctx, &rows, "SELECT session FROM weir.all_events WHERE "+where, args...); err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].Session
+	}
+	return ids, nil
+}
+
+func (r *Reader) sessions(ctx context.Context, ids []string) ([]SessionRow, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var out []SessionRow
+	err := r.conn.Select(ctx, &out, "SELECT "+sessionColumns+" FROM weir.sessions WHERE session IN ? ORDER BY started DESC, session DESC", ids)
+	return out, err
 }
 
 // Session is one session, by its id or a prefix that only it has.
 func (r *Reader) Session(ctx context.Context, id string) (*SessionRow, error) {
-	var out []SessionRow
-	query := "SELECT " + sessionColumns + " FROM weir.sessions WHERE startsWith(session, ?) LIMIT 2"
-	if err := r.conn.Select(ctx, &out, query, id); err != nil {
+	if id == "" {
+		return nil, ErrNotFound
+	}
+	ids, err := r.ids(ctx, "kind = 'session.opened' AND startsWith(session, ?) ORDER BY session != ? LIMIT 2", id, id)
+	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
-	switch {
-	case len(out) == 0 || id == "":
-		return nil, ErrNotFound
-	case len(out) > 1:
+	if len(ids) > 1 && ids[0] != id {
 		return nil, ErrAmbiguous
+	}
+	out, err := r.sessions(ctx, ids[:min(len(ids), 1)])
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
+	}
+	if len(out) == 0 {
+		return nil, ErrNotFound
 	}
 	return &out[0], nil
 }
@@ -142,67 +173,4 @@ func (r *Reader) Operations(ctx context.Context, session string) ([]OperationRow
 		return nil, fmt.Errorf("operations: %w", err)
 	}
 	return out, nil
-}
-
-// Item is one thing that was recorded of a session: an event in its canonical
-// form, or bytes of an operation.
-type Item struct {
-	At        time.Time `ch:"ts"`
-	Kind      string    `ch:"kind"` // of the event; "payload" for bytes
-	Operation string    `ch:"operation"`
-	Stream    string    `ch:"stream"`
-	Canonical string    `ch:"canonical"`
-	Data      string    `ch:"data"`
-}
-
-// Payload is the kind of an item that holds bytes.
-const Payload = "payload"
-
-// Replay gives what was recorded of a session in the order in which it happened.
-// An operation's bytes, as they were delivered, come before its end.
-func (r *Reader) Replay(ctx context.Context, session string) iter.Seq2[Item, error] {
-	return func(yield func(Item, error) bool) {
-		var events []Item
-		err := r.conn.Select(ctx, &events, `SELECT ts, kind, operation, '' AS stream, canonical, '' AS data
-			FROM weir.all_events WHERE session = ? ORDER BY ts, writer, seq`, session)
-		if err != nil {
-			yield(Item{}, fmt.Errorf("replay: %w", err))
-			return
-		}
-		for _, e := range events {
-			if e.Kind == "operation.completed" && !r.payloads(ctx, session, e.Operation, yield) {
-				return
-			}
-			if !yield(e, nil) {
-				return
-			}
-		}
-	}
-}
-
-// payloads yields the delivered bytes of an operation. It says whether to go on.
-func (r *Reader) payloads(ctx context.Context, session, operation string, yield func(Item, error) bool) bool {
-	rows, err := r.conn.Query(ctx, `SELECT ts, 'payload' AS kind, operation, stream, '' AS canonical, data
-		FROM weir.payloads WHERE session = ? AND operation = ? AND stream = 'response' AND size > 0
-		ORDER BY position LIMIT 1 BY position`, session, operation)
-	if err != nil {
-		yield(Item{}, fmt.Errorf("replay: %w", err))
-		return false
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var i Item
-		if err := rows.ScanStruct(&i); err != nil {
-			yield(Item{}, fmt.Errorf("replay: %w", err))
-			return false
-		}
-		if !yield(i, nil) {
-			return false
-		}
-	}
-	if err := rows.Err(); err != nil {
-		yield(Item{}, fmt.Errorf("replay: %w", err))
-		return false
-	}
-	return true
 }

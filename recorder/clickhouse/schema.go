@@ -1,33 +1,46 @@
 package clickhouse
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
-	"strconv"
-	"testing/fstest"
+	"path"
+	"strings"
 	"text/template"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/database"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+//go:embed grants.sql
+var grants string
+
+// Grants is SQL for a server of the operator's own: roles for the gateway and
+// for auditors, with no more rights than they need.
+func Grants() string { return grants }
+
 // Views are what auditors may read, all of database weir.
-var Views = []string{"all_events", "sessions", "operations", "denials", "approvals", "masked_reads", "column_access", "policy_changes", "gaps"}
+var Views = []string{
+	"all_events", "sessions", "operations", "denials", "sign_in_refusals", "approvals", "privileged_operations", "masked_reads",
+	"column_access", "unmasked_reads", "policy_changes", "gaps", "broken_chains",
+}
 
 // Schema says how tables are made.
 type Schema struct {
 	// ClusterName is the ON CLUSTER of every statement; its tables are replicated.
 	// Empty is a single server.
 	ClusterName string
+	// Retention is how long events are kept. 0 keeps them for ever.
+	Retention time.Duration
 	// PayloadRetention is how long protocol bytes are kept. 90 days when 0.
 	PayloadRetention time.Duration
 }
@@ -59,16 +72,15 @@ func (s Schema) Deduplication() string {
 }
 
 // PayloadTTL is in seconds.
-func (s Schema) PayloadTTL() string {
-	keep := s.PayloadRetention
-	if keep == 0 {
-		keep = defaultPayloadRetention
+func (s Schema) PayloadTTL() int64 {
+	if s.PayloadRetention == 0 {
+		return int64(defaultPayloadRetention / time.Second)
 	}
-	return strconv.FormatInt(int64(keep/time.Second), 10)
+	return int64(s.PayloadRetention / time.Second)
 }
 
-// Migrate brings the schema up to this version. Running it twice, or in two
-// gateways at once, does no harm.
+// Migrate brings the schema up to this version. Running it twice, or in several
+// gateways at once, does no harm: each statement of a migration can be repeated.
 func (s Schema) Migrate(ctx context.Context, o *clickhouse.Options) error {
 	files, err := s.files()
 	if err != nil {
@@ -76,67 +88,94 @@ func (s Schema) Migrate(ctx context.Context, o *clickhouse.Options) error {
 	}
 	db := clickhouse.OpenDB(o)
 	defer db.Close()
-	if _, err := db.ExecContext(ctx, "CREATE DATABASE IF NOT EXISTS weir "+s.Cluster()); err != nil {
+	if err := s.begin(ctx, db); err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
-	store, err := database.NewStore(goose.DialectClickHouse, "weir.schema_versions")
-	if err != nil {
-		return err
-	}
-	if err := begin(ctx, db, store); err != nil {
-		return fmt.Errorf("schema: %w", err)
-	}
-	p, err := goose.NewProvider("", db, files, goose.WithStore(store))
+	p, err := goose.NewProvider(goose.DialectCustom, db, files, goose.WithStore(versions{s}), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
-	return s.keep(ctx, o)
-}
-
-// begin makes the table of versions on the first start. Goose does so as well, but
-// looks for it first in a way that the server complains about in its log.
-func begin(ctx context.Context, db *sql.DB, store database.Store) error {
-	var exists uint8
-	if err := db.QueryRowContext(ctx, "EXISTS TABLE "+store.Tablename()).Scan(&exists); err != nil || exists == 1 {
-		return err
-	}
-	if err := store.CreateVersionTable(ctx, db); err != nil {
-		return err
-	}
-	return store.Insert(ctx, db, database.InsertRequest{Version: 0})
-}
-
-// keep sets how long payloads stay, which may have changed since they were made.
-func (s Schema) keep(ctx context.Context, o *clickhouse.Options) error {
-	db := clickhouse.OpenDB(o)
-	defer db.Close()
-	_, err := db.ExecContext(ctx, "ALTER TABLE weir.payloads "+s.Cluster()+" MODIFY TTL toDateTime(ts) + toIntervalSecond("+s.PayloadTTL()+")")
-	if err != nil {
+	if err := s.keep(ctx, db); err != nil {
 		return fmt.Errorf("schema: %w", err)
+	}
+	return nil
+}
+
+// begin makes the database and the table of versions. Goose makes that as well,
+// but looks for it first in a way that the server complains about in its log.
+func (s Schema) begin(ctx context.Context, db *sql.DB) error {
+	v := versions{s}
+	var exists uint8
+	if err := db.QueryRowContext(ctx, "EXISTS DATABASE weir").Scan(&exists); err != nil {
+		return err
+	}
+	if exists == 0 {
+		if _, err := db.ExecContext(ctx, "CREATE DATABASE IF NOT EXISTS weir "+s.Cluster()); err != nil {
+			return err
+		}
+	}
+	if err := db.QueryRowContext(ctx, "EXISTS TABLE "+v.Tablename()).Scan(&exists); err != nil || exists == 1 {
+		return err
+	}
+	if err := v.CreateVersionTable(ctx, db); err != nil {
+		return err
+	}
+	return v.insert(ctx, db, 0)
+}
+
+// keep sets for how long rows stay, where that is not so already.
+func (s Schema) keep(ctx context.Context, db *sql.DB) error {
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"materialize_ttl_after_modify": 0}))
+	for table, seconds := range map[string]int64{"events": int64(s.Retention / time.Second), "payloads": s.PayloadTTL()} {
+		var engine string
+		err := db.QueryRowContext(ctx, "SELECT engine_full FROM system.tables WHERE database = 'weir' AND name = ?", table).Scan(&engine)
+		if err != nil {
+			return err
+		}
+		ttl := fmt.Sprintf("TTL toDateTime(ts) + toIntervalSecond(%d)", seconds)
+		change := "MODIFY " + ttl
+		switch {
+		case seconds == 0 && !strings.Contains(engine, " TTL "), seconds != 0 && strings.Contains(engine+" ", " "+ttl+" "):
+			continue
+		case seconds == 0:
+			change = "REMOVE TTL"
+		}
+		if _, err := db.ExecContext(ctx, "ALTER TABLE weir."+table+" "+s.Cluster()+" "+change); err != nil {
+			return fmt.Errorf("retention of %s: %w", table, err)
+		}
 	}
 	return nil
 }
 
 // files are the migrations with this schema's choices filled in.
 func (s Schema) files() (fs.FS, error) {
-	out := fstest.MapFS{}
-	entries, err := fs.Glob(migrations, "migrations/*.sql")
+	if strings.ContainsAny(s.ClusterName, "`\\") {
+		return nil, errors.New("a cluster's name has no backquote and no backslash")
+	}
+	names, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range entries {
+	var packed bytes.Buffer
+	w := zip.NewWriter(&packed)
+	for _, name := range names {
 		t, err := template.ParseFS(migrations, name)
 		if err != nil {
 			return nil, err
 		}
-		var b bytes.Buffer
-		if err := t.Execute(&b, s); err != nil {
+		f, err := w.Create(path.Base(name))
+		if err != nil {
 			return nil, err
 		}
-		out[name[len("migrations/"):]] = &fstest.MapFile{Data: b.Bytes()}
+		if err := t.Execute(f, s); err != nil {
+			return nil, err
+		}
 	}
-	return out, nil
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return zip.NewReader(bytes.NewReader(packed.Bytes()), int64(packed.Len()))
 }

@@ -115,7 +115,7 @@ func TestEventIsCanonicalAndParsesBack(t *testing.T) {
 func TestParsePassesOverLaterNames(t *testing.T) {
 	e := sampleEvent(t)
 	canonical := e.AppendCanonical(nil)
-	later := strings.Replace(string(canonical), `,"prev":`, `,"new":{"x":[1]},"old":"y","prev":`, 1)
+	later := strings.Replace(string(canonical), `,"operation":"o"`, `,"new":{"x":[1]},"old":"y","operation":"o"`, 1)
 	back, err := Parse([]byte(later))
 	if err != nil || back.Seq != e.Seq {
 		t.Errorf("got %v, %v", back, err)
@@ -134,6 +134,8 @@ func TestParseRefuses(t *testing.T) {
 		"bad writer":     strings.Replace(good, `"writer":"`, `"writer":"x`, 1),
 		"bad hash":       strings.Replace(good, `"prev":"00`, `"prev":"`, 1),
 		"no body":        strings.Replace(good, `{"body":`, `{"b":`, 1),
+		"twice":          strings.Replace(good, `,"seq":7`, `,"seq":7,"seq":8`, 1),
+		"out of order":   strings.Replace(good, `,"seq":7`, `,"zeq":7`, 1),
 		"bad time":       strings.Replace(good, `"ts":"2`, `"ts":"x`, 1),
 		"name not there": strings.Replace(good, `"kind":"operation.requested"`, `"kinD":"operation.requested"`, 1),
 	} {

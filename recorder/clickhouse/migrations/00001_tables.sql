@@ -1,5 +1,5 @@
 -- +goose Up
-CREATE TABLE weir.events {{.Cluster}}
+CREATE TABLE IF NOT EXISTS weir.events {{.Cluster}}
 (
     event_id  UUID COMMENT 'version 7',
     writer    UUID COMMENT 'one per start of a recorder',
@@ -18,7 +18,7 @@ ORDER BY (target, toStartOfHour(ts), subject, session, seq)
 SETTINGS {{.Deduplication}} = 10000
 COMMENT 'Every event of every gateway. Append only.';
 
-CREATE TABLE weir.payloads {{.Cluster}}
+CREATE TABLE IF NOT EXISTS weir.payloads {{.Cluster}}
 (
     ts        DateTime64(6, 'UTC'),
     session   String,

@@ -1,10 +1,10 @@
 -- +goose Up
 -- What slips through the deduplication of inserts is taken out here.
-CREATE VIEW weir.all_events {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+CREATE OR REPLACE VIEW weir.all_events {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT * FROM weir.events LIMIT 1 BY event_id
 COMMENT 'Every event once.';
 
-CREATE VIEW weir.sessions {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+CREATE OR REPLACE VIEW weir.sessions {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT
     o.session AS session,
     o.ts AS started,
@@ -30,7 +30,7 @@ FROM (SELECT * FROM weir.events WHERE kind = 'session.opened' LIMIT 1 BY event_i
 LEFT JOIN (SELECT * FROM weir.events WHERE kind = 'session.closed' LIMIT 1 BY event_id) AS c ON o.session = c.session
 COMMENT 'Who was where, from when to when. Counts are there once a session has ended.';
 
-CREATE VIEW weir.operations {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+CREATE OR REPLACE VIEW weir.operations {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT
     r.ts AS ts,
     r.operation AS operation,
@@ -61,7 +61,7 @@ FROM (SELECT * FROM weir.events WHERE kind = 'operation.requested' LIMIT 1 BY ev
 LEFT JOIN (SELECT * FROM weir.events WHERE kind = 'operation.completed' LIMIT 1 BY event_id) AS c ON r.operation = c.operation
 COMMENT 'Every statement and request: what it was, what was decided, how it ended. status is empty while it runs or where it was refused.';
 
-CREATE VIEW weir.denials {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+CREATE OR REPLACE VIEW weir.denials {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT ts, session, target, subject, action, text, code, reason, decision FROM weir.operations WHERE effect != 'allow'
 UNION ALL
 SELECT ts, session, target, subject, 'sign_in' AS action, '' AS text,
@@ -71,7 +71,7 @@ SELECT ts, session, target, subject, 'sign_in' AS action, '' AS text,
 FROM (SELECT * FROM weir.events WHERE kind = 'session.refused' LIMIT 1 BY event_id)
 COMMENT 'Everything that was refused: statements, requests, sign-ins.';
 
-CREATE VIEW weir.approvals {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+CREATE OR REPLACE VIEW weir.approvals {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT
     q.ts AS requested,
     JSONExtractString(q.canonical, 'body', 'id') AS approval,
@@ -90,12 +90,12 @@ LEFT JOIN (SELECT *, JSONExtractString(canonical, 'body', 'approval') AS approva
     ON JSONExtractString(q.canonical, 'body', 'id') = d.approval
 COMMENT 'Held operations: who asked, who decided, why.';
 
-CREATE VIEW weir.masked_reads {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+CREATE OR REPLACE VIEW weir.masked_reads {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT ts, session, operation, target, subject, text, masked.1 AS class, masked.2 AS hidden
 FROM (SELECT ts, session, operation, target, subject, text, arrayJoin(CAST(masked, 'Array(Tuple(String, UInt64))')) AS masked FROM weir.operations)
 COMMENT 'Which classes of values were hidden from whom, and how many.';
 
-CREATE VIEW weir.column_access {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+CREATE OR REPLACE VIEW weir.column_access {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT
     ts, session, operation, target, subject,
     JSONExtractString(c, 'schema') AS schema, JSONExtractString(c, 'table') AS table, JSONExtractString(c, 'name') AS column,
@@ -108,7 +108,7 @@ FROM (
 )
 COMMENT 'Who accessed which column, how, and whether policy had it masked.';
 
-CREATE VIEW weir.policy_changes {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+CREATE OR REPLACE VIEW weir.policy_changes {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT ts, kind, writer,
     JSONExtractString(canonical, 'body', 'revision') AS revision,
     JSONExtractString(canonical, 'body', 'previous') AS previous,
@@ -118,7 +118,7 @@ SELECT ts, kind, writer,
 FROM (SELECT * FROM weir.events WHERE kind IN ('policy.activated', 'config.activated') LIMIT 1 BY event_id)
 COMMENT 'Which rules and configuration were in force from when.';
 
-CREATE VIEW weir.gaps {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
+CREATE OR REPLACE VIEW weir.gaps {{.Cluster}} DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT writer, min(seq) AS first, max(seq) AS last, uniqExact(seq) AS kept, last - kept AS missing, min(ts) AS began, max(ts) AS ended
 FROM weir.events GROUP BY writer HAVING missing > 0
 COMMENT 'Writers whose numbers are not complete. Nothing here is as it should be, but for the last seconds.';
