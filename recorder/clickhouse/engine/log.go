@@ -32,6 +32,9 @@ func copyLog(r io.Reader, log *slog.Logger) string {
 		level, text := slog.LevelDebug, strings.TrimSpace(lines.Text())
 		if m := logLine.FindStringSubmatch(text); m != nil {
 			level, text = levels[m[1]], m[2]
+			if queryLog.MatchString(text) {
+				level = slog.LevelDebug
+			}
 		}
 		if text = harmless(text); text == "" {
 			continue
@@ -47,11 +50,12 @@ func copyLog(r io.Reader, log *slog.Logger) string {
 
 var (
 	stackFrame = regexp.MustCompile(`^\d+\. `)
+	queryLog   = regexp.MustCompile(`^(executeQuery|\w*Handler): `) // whoever asked is told
 	queryText  = regexp.MustCompile(` ?\((in query|version|from) .*| ?\(in query:.*|, Stack trace \(.*`)
 )
 
 // harmless takes stack traces and the texts of queries out of a line: what is
-// stored is nobody's business here. Whoever sent a query is told what was wrong.
+// stored is nobody's business here.
 func harmless(text string) string {
 	if stackFrame.MatchString(text) {
 		return ""
