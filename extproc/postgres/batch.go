@@ -49,16 +49,16 @@ func (s *session) flush() error {
 	if err := s.recordCopy(n); err != nil {
 		return err
 	}
-	s.serverMu.Lock()
-	defer s.serverMu.Unlock()
-	forward, err := s.owe(s.batch.answers[:answers])
-	if err != nil {
+	if err := s.owe(s.batch.answers[:answers]); err != nil {
 		return err
 	}
-	if forward {
-		if _, err := s.serverConn.Write(s.batch.out[:n]); err != nil {
-			return errServerGone
-		}
+	_, err := s.serverConn.Write(s.batch.out[:n])
+	s.mu.Lock()
+	s.sending = false
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	if err != nil {
+		return errServerGone
 	}
 	s.batch.out = s.batch.out[:copy(s.batch.out, s.batch.out[n:])]
 	rest := copy(s.batch.answers, s.batch.answers[answers:])
@@ -86,34 +86,41 @@ func (s *session) beforeWait() error {
 }
 
 // owe puts answers into the queue just before their messages are sent.
-func (s *session) owe(answers []answer) (forward bool, err error) {
+func (s *session) owe(answers []answer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for s.poisoning && !s.closed.Load() {
+		s.changed.Wait()
+	}
 	if s.ending != nil || s.closed.Load() {
 		for i := range answers {
 			s.drop(&answers[i])
 		}
-		return false, errEnded
+		return errEnded
 	}
 	if s.queue.n+len(answers) > maxOwed {
-		return false, fatal(codeLimitExceeded, "more than %d messages wait for an answer", maxOwed)
+		return fatal(codeLimitExceeded, "more than %d messages wait for an answer", maxOwed)
 	}
-	forward = true
+	s.sending = true
 	for i := range answers {
-		a := &answers[i]
-		if s.queue.skipping {
-			if a.want != wantSync {
-				s.drop(a)
-				continue
-			}
-			s.queue.skipping = false
-		}
-		if a.op != nil && a.op.started.IsZero() {
-			a.op.started = time.Now()
-		}
-		s.queue.push(*a)
+		s.oweOne(&answers[i])
 	}
-	return forward, nil
+	return nil
+}
+
+// oweOne puts one answer into the queue, unless the server will skip its message.
+func (s *session) oweOne(a *answer) {
+	if s.queue.skipping {
+		if a.want != wantSync {
+			s.drop(a)
+			return
+		}
+		s.queue.skipping = false
+	}
+	if a.op != nil && a.op.started.IsZero() {
+		a.op.started = time.Now()
+	}
+	s.queue.push(*a)
 }
 
 // maxOwed bounds the messages of one session that wait for an answer.

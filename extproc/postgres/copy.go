@@ -102,3 +102,29 @@ func (s *session) recordCopy(n int) error {
 	}
 	return nil
 }
+
+// copyAnswer handles the messages that begin and end COPY data.
+func (s *session) copyAnswer(kind byte, frame []byte) error {
+	a := s.current()
+	if a.op == nil || a.want != wantQuery && a.want != wantExecute {
+		return unexpected(kind)
+	}
+	s.mu.Lock()
+	s.dirty = true
+	if kind == msgCopyInResponse {
+		s.queue.copyIn = true
+		s.queue.dropSyncs()
+	}
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	if kind == msgCopyOutResponse {
+		a.op.copyOut = true
+		if a.op.copiesMasked() { // a text that was not understood was a COPY
+			s.interrupt(a.op, copyMasked(a.op))
+		}
+	}
+	if a.op.problem.Load() == nil {
+		s.relay(frame, a.op)
+	}
+	return nil
+}

@@ -19,11 +19,9 @@ func (p *pieces) Read(to []byte) (int, error) {
 	if len(p.b) == 0 {
 		return 0, io.EOF
 	}
-	n := 1
+	n := len(p.b)
 	if len(p.sizes) > 0 {
 		n, p.sizes = max(p.sizes[0], 1), p.sizes[1:]
-	} else {
-		n = len(p.b)
 	}
 	n = copy(to, p.b[:min(n, len(p.b))])
 	p.b = p.b[n:]

@@ -81,7 +81,25 @@ func (s *session) end(e *ending, now bool) {
 	s.changed.Broadcast()
 	s.mu.Unlock()
 	if ready {
+		s.awaitDelivery()
 		s.sayLast(e)
+	}
+}
+
+// awaitDelivery waits, not for long, until the client has what the server's side
+// holds ready for it: the last word comes last.
+func (s *session) awaitDelivery() {
+	deadline := time.Now().Add(lastWords)
+	timer := time.AfterFunc(lastWords, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.changed.Broadcast()
+	})
+	defer timer.Stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.dirty && !s.closed.Load() && time.Now().Before(deadline) {
+		s.changed.Wait()
 	}
 }
 

@@ -14,7 +14,7 @@ func (s *session) interrupt(op *operation, p *problem) {
 	if s.closed.Load() {
 		return
 	}
-	op.cancelled.Store(true)
+	s.cancelling = true
 	s.cancels.Add(1)
 	go func() {
 		defer s.cancels.Done()

@@ -25,6 +25,7 @@ func limited(l gate.Limits) rules {
 func TestLimits(t *testing.T) {
 	for _, withDial := range []bool{true, false} {
 		w, server := realWorld(t, pgserver.Options{})
+		defer w.tellLog()
 		if !withDial {
 			w.deps.Dial = nil
 		}
@@ -121,6 +122,7 @@ func TestCopy(t *testing.T) {
 	w.rules = noDelete
 	address := w.serve(server.Addr())
 	c := dialRaw(t, address)
+	defer w.tellLog()
 	data := func(s string) *pgproto3.CopyData { return &pgproto3.CopyData{Data: []byte(s)} }
 
 	c.send(&pgproto3.Query{String: "COPY notes (body) FROM STDIN"})

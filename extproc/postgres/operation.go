@@ -30,8 +30,6 @@ type operation struct {
 
 	// problem is the gateway's own error, delivered in place of the result.
 	problem atomic.Pointer[problem]
-	// cancelled says that the server has been asked to stop.
-	cancelled atomic.Bool
 }
 
 // result is what the analysis says of the statement whose rows come now.

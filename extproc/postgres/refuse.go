@@ -38,7 +38,7 @@ func (s *session) refuseExtended(p *problem) error {
 	unnamed := s.chain.open && s.chain.statement != nil && s.chain.statementName == ""
 	s.cutChain()
 	s.refusing = true
-	if s.alone() && !(unnamed && s.hasUnnamed()) {
+	if s.alone() && (!unnamed || !s.hasUnnamed()) {
 		s.readyNow = true
 		return s.toClient(p.append(nil))
 	}

@@ -18,7 +18,7 @@ import (
 func noDelete(in *gate.Input) gate.Decision {
 	if in.Operation != nil {
 		for _, st := range in.Operation.Statements {
-			if st.Action == "delete" || slices.ContainsFunc(in.Operation.Tables, func(t gate.Table) bool { return t.Name == "notes" && t.Access == "write" && st.Action != "insert" && st.Action != "copy" }) {
+			if st.Action == "delete" || st.Action == "prepare" && strings.Contains(st.Text, "DELETE") {
 				return gate.Denied("no_delete", "rows are not deleted here", "UPDATE them instead.")
 			}
 		}

@@ -135,22 +135,24 @@ func (s *session) replace(op *operation) bool {
 // an error in place of a result that the server was content with. The client
 // sees ReadyForQuery when the two agree.
 func (s *session) failTransaction() error {
-	ahead := fatal(codeLimitExceeded, "the session ends: a result was refused after later statements had been sent")
-	if !s.serverMu.TryLock() {
-		return ahead
-	}
-	defer s.serverMu.Unlock()
 	s.mu.Lock()
-	if s.queue.n > 0 {
-		s.mu.Unlock()
-		return ahead
+	for s.sending && s.queue.n == 0 && !s.closed.Load() {
+		s.changed.Wait() // what is being sent has been answered: it is about to end
 	}
-	s.queue.push(answer{want: wantRefusedQuery, refusal: nil})
+	if s.queue.n > 0 || s.closed.Load() {
+		s.mu.Unlock()
+		return fatal(codeLimitExceeded, "the session ends: a result was refused after later statements had been sent")
+	}
+	s.queue.push(answer{want: wantRefusedQuery})
+	s.poisoning = true
 	s.mu.Unlock()
-	var b []byte
-	b = appendMessage(b, msgParse, cstring(poisonName), cstring(poison), []byte{0, 0})
-	b = appendMessage(b, msgSync)
-	if _, err := s.serverConn.Write(b); err != nil {
+	b := appendMessage(nil, msgParse, cstring(poisonName), cstring(poison), []byte{0, 0})
+	_, err := s.serverConn.Write(appendMessage(b, msgSync))
+	s.mu.Lock()
+	s.poisoning = false
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	if err != nil {
 		return errServerGone
 	}
 	return nil

@@ -46,8 +46,7 @@ type session struct {
 	clientConn net.Conn // written by either side, whole messages under clientMu
 	clientMu   sync.Mutex
 	cut        bool     // the client has a part of a message and will not get the rest
-	serverConn net.Conn // written under serverMu
-	serverMu   sync.Mutex
+	serverConn net.Conn // written by the client's side, but for failTransaction
 
 	batch       batch
 	chain       chain
@@ -70,6 +69,8 @@ type session struct {
 	changed      sync.Cond  // an answer came, or the session ended
 	queue        queue
 	dirty        bool // the server's side holds what it has not delivered
+	sending      bool // the client's side is sending to the server
+	poisoning    bool // the server's side is
 	txStatus     byte
 	statements   names
 	portals      names
@@ -78,6 +79,7 @@ type session struct {
 	settingsInTx bool
 	maskedInTx   bool // the transaction has used what is masked
 	catalogStale bool
+	cancelling   bool               // the server has been asked to stop a statement
 	hold         context.CancelFunc // of the operation that is held
 	ending       *ending
 
@@ -218,6 +220,9 @@ func (s *session) endClientSide(err error) {
 
 // endServerSide ends the session after the server's side has returned.
 func (s *session) endServerSide(err error) {
+	s.mu.Lock()
+	s.dirty = false // what is not delivered by now will not be
+	s.mu.Unlock()
 	var p *problem
 	switch {
 	case s.closed.Load(), errors.Is(err, errEnded):

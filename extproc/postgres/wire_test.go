@@ -69,7 +69,10 @@ func (c *rawClient) until(n int) []string {
 	c.t.Helper()
 	var got []string
 	for n > 0 {
-		m := c.receive()
+		m, err := c.f.Receive()
+		if err != nil {
+			c.t.Fatalf("%v, behind %q", err, got)
+		}
 		if s := describeMessage(m); s != "" {
 			got = append(got, s)
 		}

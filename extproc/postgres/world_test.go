@@ -250,6 +250,13 @@ func (w *world) logged() string {
 	return w.log.b.String()
 }
 
+// tellLog prints what was logged if the test has failed.
+func (w *world) tellLog() {
+	if w.t.Failed() {
+		w.t.Log(w.logged())
+	}
+}
+
 // classify classifies columns and masks their classes.
 func (w *world) classify(c classes) {
 	have := &classified{c}

@@ -1,0 +1,126 @@
+package postgres
+
+// completed handles the end of a statement.
+func (s *session) completed(kind byte, frame []byte) error {
+	a := s.current()
+	switch a.want {
+	case wantProbe:
+		return nil
+	case wantQuery:
+		s.queryStep(a.op, frame)
+		return nil
+	}
+	popped, err := s.pop(wantExecute)
+	if err != nil {
+		return unexpected(kind)
+	}
+	if op := popped.op; op != nil {
+		op.outcome.Tag = tagOf(frame)
+		if s.replace(op) {
+			s.conclude(op)
+			return nil
+		}
+		s.conclude(op)
+	}
+	s.relay(frame, popped.op)
+	return nil
+}
+
+// queryStep handles the end of one statement of a simple query.
+func (s *session) queryStep(op *operation, frame []byte) {
+	at := 0
+	if op != nil {
+		at = op.statement
+		op.statement++
+		op.endPlan()
+		op.copyOut = false
+		op.outcome.Tag = tagOf(frame)
+	}
+	s.mu.Lock()
+	first := s.queue.first()
+	kept := first.changes[:0]
+	for _, c := range first.changes {
+		if c.at == at {
+			c.resolve(true)
+		} else {
+			kept = append(kept, c)
+		}
+	}
+	first.changes = kept
+	s.dirty = true
+	s.mu.Unlock()
+	if op != nil && s.replace(op) {
+		return
+	}
+	s.relay(frame, op)
+}
+
+func tagOf(frame []byte) string {
+	if frame[0] != msgCommandComplete {
+		return ""
+	}
+	return body(frame).string()
+}
+
+// ready handles ReadyForQuery: everything up to a Sync or a simple query is done.
+func (s *session) ready(frame []byte) error {
+	c := body(frame)
+	status := c.byte()
+	if c.end() != nil {
+		return unexpected(frame[0])
+	}
+	s.mu.Lock()
+	first := s.queue.first()
+	if first == nil {
+		s.mu.Unlock()
+		return unexpected(frame[0])
+	}
+	a := *first
+	switch a.want {
+	case wantQuery, wantRefusedQuery, wantSync, wantProbe:
+	default:
+		s.mu.Unlock()
+		return unexpected(frame[0])
+	}
+	if s.cancelling {
+		s.cancelling = false
+		s.mu.Unlock()
+		s.cancels.Wait() // a cancel request must not hit the next statement
+		s.mu.Lock()
+	}
+	s.queue.pop()
+	for i := range a.changes {
+		a.changes[i].resolve(a.changes[i].at == always || a.want == wantSync)
+	}
+	s.txStatus = status
+	if status == txIdle {
+		s.out.masked = nil
+		s.portals.endTransaction()
+		s.maskedInTx = false
+	}
+	if a.probe != nil {
+		a.probe.done = true
+	}
+	s.dirty = true
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	s.touch()
+	if a.op != nil {
+		s.conclude(a.op)
+	}
+	return s.relayReady(frame, a, status)
+}
+
+// relayReady delivers ReadyForQuery where the client is to have it.
+func (s *session) relayReady(frame []byte, a answer, status byte) error {
+	if a.hidden {
+		return nil
+	}
+	failing := s.muted && s.ownError
+	s.muted, s.ownError = false, false
+	if failing && status == txOpen {
+		return s.failTransaction()
+	}
+	s.out.pass(frame, a.op, false)
+	return nil
+}
