@@ -45,6 +45,8 @@ var libraries = []struct{ prefix, name string }{
 	{"github.com/wasilibs", "PostgreSQL's grammar (WebAssembly)"},
 	{"github.com/prometheus", "metrics"},
 	{"github.com/jackc", "pgx"},
+	// Code that the profiler has no names for: the grammar, compiled at run time.
+	{"runtime._ExternalCode", "PostgreSQL's grammar (WebAssembly)"},
 }
 
 // The owners of samples in which nobody but the standard library appears.
@@ -56,6 +58,7 @@ const (
 
 // ownerOf names the room or library of a function, "" for the standard library.
 func ownerOf(function string) string {
+	function, _, _ = strings.Cut(function, "[") // what a generic function is made for
 	if rest, ok := strings.CutPrefix(function, module); ok {
 		return "weir: " + room(rest)
 	}

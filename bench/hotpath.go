@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,7 +15,7 @@ func (r report) hotPath(b *strings.Builder) {
 	}
 	b.WriteString("\n## What dominates\n\nCPU profiles of the weir process, taken over its admin socket after the rounds, with buffered evidence. " +
 		"A sample belongs to the innermost room or library on its stack, so a system call belongs to who made it. " +
-		"\"With all it called\" counts a sample for every room on the stack.\n")
+		"\"With all it called\" counts a sample for every room on the stack; grpc-go and Envoy's API are below every session.\n")
 	for _, p := range r.profiles {
 		fmt.Fprintf(b, "\n### %s\n\n%s\n", p.title, p.sentences())
 		b.WriteString("\n| room or library | alone | with all it called |\n| --- | ---: | ---: |\n")
@@ -22,11 +24,23 @@ func (r report) hotPath(b *strings.Builder) {
 				fmt.Fprintf(b, "| %s | %.1f %% | %.1f %% |\n", s.name, 100*s.alone, 100*s.in)
 			}
 		}
-		b.WriteString("\n| function | alone | with all it called |\n| --- | ---: | ---: |\n")
-		for _, s := range p.functions[:min(12, len(p.functions))] {
-			fmt.Fprintf(b, "| `%s` | %.1f %% | %.1f %% |\n", strings.TrimPrefix(s.name, module), 100*s.alone, 100*s.in)
-		}
+		functionTable(b, "function with the most of its own", p.functions[:min(10, len(p.functions))])
+		functionTable(b, "function of weir with the most below it", p.ownFunctions())
 	}
+}
+
+func functionTable(b *strings.Builder, title string, functions []share) {
+	fmt.Fprintf(b, "\n| %s | alone | with all it called |\n| --- | ---: | ---: |\n", title)
+	for _, s := range functions {
+		fmt.Fprintf(b, "| `%s` | %.1f %% | %.1f %% |\n", strings.TrimPrefix(s.name, module), 100*s.alone, 100*s.in)
+	}
+}
+
+// ownFunctions are those of ours with the most below them.
+func (p profiled) ownFunctions() []share {
+	own := slices.DeleteFunc(slices.Clone(p.functions), func(s share) bool { return !strings.HasPrefix(s.name, module) })
+	slices.SortStableFunc(own, func(a, b share) int { return cmp.Compare(b.in, a.in) })
+	return own[:min(20, len(own))]
 }
 
 // sentences say the same in words.

@@ -103,55 +103,6 @@ func (r *rig) cell(ctx context.Context, w *workload, t *route, seconds float64) 
 			c.memory[p.role] = [2]uint64{c.memory[p.role][0], peak}
 		}
 	}
-	c.settled = r.settle(ctx)
+	c.settled = r.settle(ctx, t.bearer != "")
 	return c, err
-}
-
-// How long things are given to become quiet, and what quiet is.
-const (
-	settleWithin = 30 * time.Second
-	settleLook   = 100 * time.Millisecond
-	settleBusy   = clockTick // of CPU time in one look, of all processes together
-)
-
-// settle waits until neither the gateway nor PostgreSQL has anything left to do.
-func (r *rig) settle(ctx context.Context) time.Duration {
-	start := time.Now()
-	tick := time.NewTicker(settleLook)
-	defer tick.Stop()
-	before := r.busy()
-	for time.Since(start) < settleWithin {
-		select {
-		case <-ctx.Done():
-			return 0
-		case <-tick.C:
-		}
-		var busy time.Duration
-		now := r.busy()
-		for pid, cpu := range now {
-			busy += cpu - min(cpu, before[pid])
-		}
-		if before = now; busy <= settleBusy {
-			break
-		}
-	}
-	return time.Since(start)
-}
-
-// busy is what the gateway's processes and PostgreSQL's have used.
-func (r *rig) busy() map[int]time.Duration {
-	database := r.stage.Postgres.Pid()
-	pids := append(descendants(database), database)
-	for _, t := range r.routes {
-		if t.id == routeBuffered {
-			for _, p := range t.parts {
-				pids = append(pids, p.pid)
-			}
-		}
-	}
-	out := map[int]time.Duration{}
-	for _, pid := range pids {
-		out[pid] = usageOf(pid).cpu
-	}
-	return out
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/weir-gateway/weir/integration/parts"
 	"github.com/weir-gateway/weir/internal/app"
@@ -19,7 +20,6 @@ import (
 // profiled is a CPU profile of weir while a workload ran.
 type profiled struct {
 	title string
-	file  string // within .weir
 	*breakdown
 	perOp float64 // microseconds of CPU a statement
 }
@@ -27,44 +27,45 @@ type profiled struct {
 // profileSeconds is how long a profile is taken.
 const profileSeconds = 8
 
+// profiledWorkloads are those whose profile is taken.
+var profiledWorkloads = []string{"select-40", "wide-masked", "simple-new", "insert", workloadJSON}
+
 // profileAll takes profiles after the rounds, so that taking them costs no
 // result anything. One that cannot be taken becomes a note.
 func profileAll(ctx context.Context, r *rig) []profiled {
 	var all []profiled
-	for _, p := range []struct {
-		name, title string
-		script      script
-	}{
-		{"select-40", "40 clients, `pgbench -S -M prepared`", script{builtin: true, mode: "prepared", clients: 40}},
-		{"wide-masked", "1,000 rows x 8 columns, 2 masked, 1 client", script{text: "SELECT * FROM wide_masked;\n", mode: "prepared", clients: 1, bytes: 1}},
-		{"simple-new", "statement texts never seen before, 1 client", script{text: fresh(simpleText), mode: "simple", clients: 1}},
-	} {
-		if !r.options.only.MatchString(p.name) {
+	for _, w := range workloads(r.options) {
+		if !slices.Contains(profiledWorkloads, w.id) || !r.options.only.MatchString(w.id) {
 			continue
 		}
-		r.say("Profile: %s", p.name)
-		got, err := r.profile(ctx, p.name, p.script)
+		r.say("Profile: %s", w.id)
+		got, err := r.profile(ctx, w)
 		if err != nil {
-			r.note("There is no profile of %s: %v.", p.name, err)
+			r.note("There is no profile of %s: %v.", w.id, err)
 			continue
 		}
-		got.title = p.title
 		all = append(all, got)
+	}
+	pid := r.stage.Gateway().Pid()
+	now, peak := memory(pid)
+	r.note("weir's resident memory at the end of the run: %d MiB, and %d MiB at the peak since the last COPY. What its heap holds is in `.weir/profiles/heap.prof`.", now>>20, peak>>20)
+	if err := r.fetchProfile(ctx, "heap", "heap"); err != nil {
+		r.note("There is no profile of the heap: %v.", err)
 	}
 	return all
 }
 
-// profile runs a script on the buffered target, and takes a profile of weir in
+// profile runs a workload on the buffered target, and takes a profile of weir in
 // the middle of it.
-func (r *rig) profile(ctx context.Context, name string, s script) (profiled, error) {
+func (r *rig) profile(ctx context.Context, w *workload) (profiled, error) {
 	seconds := float64(profileSeconds)
 	if r.options.quick {
 		seconds = 2
 	}
-	var target *route
-	for _, t := range r.routes {
-		if t.id == routeBuffered {
-			target = t
+	target := r.routes[slices.IndexFunc(r.routes, func(t *route) bool { return t.id == routeBuffered })]
+	if w.prepare != nil {
+		if err := w.prepare(ctx, r); err != nil {
+			return profiled{}, err
 		}
 	}
 	pid := r.stage.Gateway().Pid()
@@ -72,20 +73,15 @@ func (r *rig) profile(ctx context.Context, name string, s script) (profiled, err
 	var o outcome
 	go func() {
 		var err error
-		o, err = bench(s)(ctx, r, target, seconds+2)
+		o, err = w.run(ctx, r, target, seconds+2)
 		ended <- err
 	}()
-	root, err := parts.Root()
-	if err != nil {
+	err := r.fetchProfile(ctx, w.id, fmt.Sprintf("profile?seconds=%d", int(seconds)))
+	if err = errors.Join(<-ended, err); err != nil {
 		return profiled{}, err
 	}
-	p := profiled{file: filepath.Join("profiles", name+".prof")}
-	err = r.fetchProfile(ctx, int(seconds), filepath.Join(root, p.file))
-	if err = errors.Join(<-ended, err); err != nil {
-		return p, err
-	}
-	p.perOp = float64(usageOf(pid).since(before).cpu.Microseconds()) / o.ops
-	text, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-traces", filepath.Join(root, p.file)).Output()
+	p := profiled{title: w.title, perOp: float64(usageOf(pid).since(before).cpu.Microseconds()) / o.ops}
+	text, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-traces", profileFile(w.id)).Output()
 	if err != nil {
 		return p, fmt.Errorf("go tool pprof: %w", err)
 	}
@@ -93,8 +89,17 @@ func (r *rig) profile(ctx context.Context, name string, s script) (profiled, err
 	return p, err
 }
 
-// fetchProfile asks the gateway over its admin socket.
-func (r *rig) fetchProfile(ctx context.Context, seconds int, file string) error {
+// profileFile is where a profile is kept, in the repository's .weir.
+func profileFile(name string) string {
+	root, err := parts.Root()
+	if err != nil {
+		root = os.TempDir() // the run would have failed before
+	}
+	return filepath.Join(root, "profiles", name+".prof")
+}
+
+// fetchProfile asks the gateway for a profile, over its admin socket.
+func (r *rig) fetchProfile(ctx context.Context, name, query string) error {
 	cfg, err := config.Load(r.stage.ConfigFile())
 	if err != nil {
 		return err
@@ -103,7 +108,7 @@ func (r *rig) fetchProfile(ctx context.Context, seconds int, file string) error 
 		return new(net.Dialer).DialContext(ctx, "unix", app.AdminSocket(cfg))
 	}}
 	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://weir/debug/pprof/profile?seconds=%d", seconds), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://weir/debug/pprof/"+query, nil)
 	if err != nil {
 		return err
 	}
@@ -115,6 +120,7 @@ func (r *rig) fetchProfile(ctx context.Context, seconds int, file string) error 
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("the admin socket answered %s", resp.Status)
 	}
+	file := profileFile(name)
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}

@@ -30,6 +30,8 @@ type rig struct {
 	routes   []*route
 	token    string
 	notes    []string // what the results must say
+
+	spoolUnknown bool // that was noted
 }
 
 // newRig starts all parts. Nothing is left of an earlier run: the gateway's
