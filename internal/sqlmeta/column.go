@@ -12,6 +12,12 @@ func rowField(i int) string { return "f" + strconv.Itoa(i+1) }
 // transformColumnRef: a column first, the whole row of a FROM item second, and
 // t.f as f(t) last.
 func (r *run) columnRef(ref *pg.ColumnRef, l *level) value {
+	v := r.resolveColumn(ref, l)
+	r.step(len(v.from)) // what is done with it is not counted again
+	return v
+}
+
+func (r *run) resolveColumn(ref *pg.ColumnRef, l *level) value {
 	fields := ref.GetFields()
 	if n := len(fields); n > 0 && fields[n-1].GetAStar() != nil {
 		return r.starValue(fields[:n-1], l)

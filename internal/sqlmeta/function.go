@@ -197,9 +197,13 @@ func pure(c Routine) bool {
 		return true
 	}
 	switch c.Extension {
+	case "":
+		if c.Kind == "a" { // an aggregate calls itself internal and immutable, whatever it calls
+			return false
+		}
 	case "pgcrypto", "uuid-ossp", "pg_trgm", "hstore", "citext", "ltree", "unaccent", "fuzzystrmatch",
 		"intarray", "cube", "earthdistance", "isn", "seg", "vector", "btree_gin", "btree_gist":
-		return c.Language == "c" || c.Volatility == "i"
+		return c.Language == "c" || c.Language == "internal" || c.Volatility == "i"
 	}
 	return (c.Language == "c" || c.Language == "internal") && c.Volatility == "i"
 }

@@ -33,21 +33,16 @@ SELECT string_agg(part, ' ') FROM (
   SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_extension
 ) AS parts`
 
-// relations reads tables, views, sequences and composite types. The views of the
-// server itself are taken as tables: nobody classifies what is under them.
+// relations reads tables, views, sequences and composite types.
 const relations = `
-SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.reltype,
-       coalesce(CASE WHEN c.relkind IN ('v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-                     THEN pg_get_viewdef(c.oid) END, '')
+SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.reltype
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND c.relpersistence <> 't' AND n.nspname <> 'pg_toast'
  ORDER BY c.oid`
 
 const columns = `
-SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod,
-       coalesce(CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END, '')
+SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
  WHERE a.attnum > 0 AND NOT a.attisdropped
    AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND c.relpersistence <> 't'
  ORDER BY a.attrelid, a.attnum`
@@ -93,10 +88,16 @@ func read(ctx context.Context, conn *pgx.Conn, before string) (*Snapshot, string
 	for _, part := range []struct {
 		what string
 		read func(context.Context, pgx.Tx, *builder) error
-	}{{"relations", readRelations}, {"columns", readColumns}, {"inheritance", readInheritance}, {"functions", readRoutines}} {
+	}{
+		{"relations", readRelations}, {"columns", readColumns}, {"inheritance", readInheritance},
+		{"functions", readRoutines}, {"definitions", readDefinitions},
+	} {
 		if err := part.read(ctx, tx, b); err != nil {
 			return nil, "", fmt.Errorf("reading %s: %w", part.what, err)
 		}
+	}
+	if b.incomplete {
+		now = "" // look again even if nothing changes
 	}
 	return b.done(), now, nil
 }
@@ -108,7 +109,7 @@ func readRelations(ctx context.Context, tx pgx.Tx, b *builder) error {
 	}
 	var r sqlmeta.Relation
 	var rowType uint32
-	_, err = pgx.ForEachRow(rows, []any{&r.OID, &r.Schema, &r.Name, &r.Kind, &rowType, &r.Definition}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&r.OID, &r.Schema, &r.Name, &r.Kind, &rowType}, func() error {
 		b.relation(r, rowType)
 		return nil
 	})
@@ -122,7 +123,7 @@ func readColumns(ctx context.Context, tx pgx.Tx, b *builder) error {
 	}
 	var of uint32
 	var c sqlmeta.RelationColumn
-	_, err = pgx.ForEachRow(rows, []any{&of, &c.Name, &c.Num, &c.TypeOID, &c.TypeMod, &c.Generated}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&of, &c.Name, &c.Num, &c.TypeOID, &c.TypeMod}, func() error {
 		b.column(of, c)
 		return nil
 	})

@@ -91,8 +91,10 @@ type builder struct {
 	snapshot  *Snapshot
 	relations []*sqlmeta.Relation
 	strings   map[string]string
-	hash      interface{ Write([]byte) (int, error) }
-	sum       func() []byte
+
+	incomplete bool // a definition could not be read
+	hash       interface{ Write([]byte) (int, error) }
+	sum        func() []byte
 }
 
 func newBuilder() *builder {
@@ -125,7 +127,7 @@ func (b *builder) note(parts ...any) {
 
 func (b *builder) relation(r sqlmeta.Relation, rowType uint32) {
 	r.Schema, r.Name, r.Kind = b.one(r.Schema), b.one(r.Name), b.one(r.Kind)
-	b.note("relation", r.OID, r.Schema, r.Name, r.Kind, rowType, r.Definition)
+	b.note("relation", r.OID, r.Schema, r.Name, r.Kind, rowType)
 	kept := &r
 	b.relations = append(b.relations, kept)
 	b.snapshot.byOID[r.OID] = kept
@@ -137,9 +139,28 @@ func (b *builder) relation(r sqlmeta.Relation, rowType uint32) {
 
 func (b *builder) column(relation uint32, c sqlmeta.RelationColumn) {
 	c.Name = b.one(c.Name)
-	b.note("column", relation, c.Name, c.Num, c.TypeOID, c.TypeMod, c.Generated)
+	b.note("column", relation, c.Name, c.Num, c.TypeOID, c.TypeMod)
 	if r := b.snapshot.byOID[relation]; r != nil {
 		r.Columns = append(r.Columns, c)
+	}
+}
+
+// define gives a view its definition, or with a column number a generated column
+// its expression.
+func (b *builder) define(relation uint32, column int16, text string) {
+	b.note("definition", relation, column, text)
+	r := b.snapshot.byOID[relation]
+	if r == nil {
+		return
+	}
+	if column == 0 {
+		r.Definition = text
+		return
+	}
+	for i := range r.Columns {
+		if r.Columns[i].Num == column {
+			r.Columns[i].Generated = text
+		}
 	}
 }
 

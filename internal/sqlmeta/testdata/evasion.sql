@@ -401,3 +401,7 @@ SELECT unnest(ARRAY[ssn]) FROM customers
 SELECT regexp_matches(ssn, '(\d+)', 'g') FROM customers
 
 SELECT regexp_split_to_table(ssn, '-') FROM customers
+
+SELECT spy(ssn) FROM customers
+
+SELECT spy(name) FROM customers

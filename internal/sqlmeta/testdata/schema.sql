@@ -56,6 +56,8 @@ CREATE FUNCTION all_customers() RETURNS SETOF customers LANGUAGE sql STABLE AS '
 CREATE FUNCTION an_address() RETURNS address LANGUAGE sql IMMUTABLE AS $$SELECT ROW('a', 'b', 'c')::address$$;
 CREATE FUNCTION out_one(OUT lone text) LANGUAGE sql AS $$SELECT 'x'::text$$;
 CREATE FUNCTION full_name(c customers) RETURNS text LANGUAGE sql AS 'SELECT c.name || c.ssn';
+CREATE FUNCTION evil.keep(s text, t text) RETURNS text LANGUAGE sql AS 'SELECT max(ssn) FROM customers';
+CREATE AGGREGATE spy (text) (SFUNC = evil.keep, STYPE = text);
 CREATE PROCEDURE doit(x int) LANGUAGE sql AS 'UPDATE orders SET total = 0 WHERE id = x';
 CREATE FUNCTION evil.lower(t text) RETURNS text LANGUAGE sql AS 'SELECT t';
 
