@@ -122,7 +122,7 @@ func (s *Server) publish(ctx context.Context, targets []Target) error {
 	}
 	refused := s.tracker.refused()
 	again := s.again.and(refused)
-	first, removal, err := next.keeping(s.served)
+	first, removal, err := next.keeping(s.served, everything)
 	if err != nil {
 		return err
 	}
@@ -140,31 +140,43 @@ func (s *Server) publish(ctx context.Context, targets []Target) error {
 		return err
 	}
 	s.again = again
-	if err := s.serve(first, refused); err != nil || !removal {
+	if err := s.serve(first, next, refused); err != nil || !removal {
 		return err
 	}
 	return s.remove(ctx, next)
 }
 
 // remove is the second step: the listeners that need it are gone, so the rest
-// may go.
+// may go. What some Envoy has not let go of stays, with all that it needs.
 func (s *Server) remove(ctx context.Context, next *Resources) error {
 	wait, cancel := context.WithTimeout(ctx, s.cfg.RemovalTimeout)
 	defer cancel()
-	if err := s.tracker.await(wait, s.tracker.takenByAll); err != nil {
-		s.log.Warn("not all that was removed has been let go of; it stays until the next change", "err", err)
-		return nil
+	if err := s.tracker.await(wait, s.tracker.letGo); err != nil {
+		s.tracker.giveUp()
 	}
-	return s.serve(next, nil)
+	inUse := s.tracker.inUse()
+	if len(inUse) > 0 {
+		s.log.Warn("some listeners that were changed or removed are still in use; what they need stays until the next change", "listeners", inUse)
+	}
+	left, _, err := next.keeping(s.served, neededBy(inUse))
+	if err != nil {
+		return err
+	}
+	return s.serve(left, next, nil)
 }
 
-// serve swaps what is served. What was refused before is offered anew.
-func (s *Server) serve(r *Resources, refused []*refusal) error {
+// serve swaps what is served: all of r, of which Envoys need what is in next.
+// What was refused before is offered anew.
+func (s *Server) serve(r, next *Resources, refused []*refusal) error {
 	snapshot, sent, err := r.snapshot(s.again)
 	if err != nil {
 		return err
 	}
-	s.tracker.serve(sent, refused)
+	_, needed, err := next.snapshot(nil)
+	if err != nil {
+		return err
+	}
+	s.tracker.serve(sent, needed, refused)
 	s.served = r
 	return s.cache.SetSnapshot(context.Background(), everyEnvoy{}.ID(nil), snapshot)
 }

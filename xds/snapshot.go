@@ -91,27 +91,30 @@ func versionOfAll(vs map[string]string) string {
 	return cachev3.HashResource(all)[:16]
 }
 
-// keeping is r with what it lacks of old, except for listeners: the first of two
-// steps of a removal, in which listeners let go of the rest. It reports whether
-// there is anything that the second step takes away.
-func (r *Resources) keeping(old *Resources) (*Resources, bool, error) {
+// everything keeps all there is.
+func everything(string) bool { return true }
+
+// keeping is r with what it lacks of old and keep wants, except for listeners.
+// With everything it is the first of two steps of a removal, in which listeners
+// let go of the rest. It reports whether there is anything left to take away.
+func (r *Resources) keeping(old *Resources, keep func(name string) bool) (*Resources, bool, error) {
 	if old == nil {
 		return r, false, nil
 	}
 	out := &Resources{
-		Clusters:  union(r.Clusters, old.Clusters),
+		Clusters:  union(r.Clusters, old.Clusters, keep),
 		Listeners: r.Listeners,
-		Routes:    union(r.Routes, old.Routes),
-		Secrets:   union(r.Secrets, old.Secrets),
+		Routes:    union(r.Routes, old.Routes, keep),
+		Secrets:   union(r.Secrets, old.Secrets, keep),
 	}
 	more := len(out.Clusters) > len(r.Clusters) || len(out.Routes) > len(r.Routes) || len(out.Secrets) > len(r.Secrets)
 	return out, more, out.sort()
 }
 
-func union[R interface{ GetName() string }](rs, old []R) []R {
+func union[R interface{ GetName() string }](rs, old []R, keep func(string) bool) []R {
 	out := slices.Clone(rs)
 	for _, o := range old {
-		if !slices.ContainsFunc(rs, func(r R) bool { return r.GetName() == o.GetName() }) {
+		if keep(o.GetName()) && !slices.ContainsFunc(rs, func(r R) bool { return r.GetName() == o.GetName() }) {
 			out = append(out, o)
 		}
 	}

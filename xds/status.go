@@ -29,7 +29,8 @@ type EnvoyStatus struct {
 	// Serving says that it holds all that is served, or did before something newer
 	// was published.
 	Serving bool
-	// LastRejection is the last thing that it refused, nil if nothing.
+	// LastRejection is the last thing that it refused of what is served now, nil if
+	// nothing.
 	LastRejection *Rejection
 }
 

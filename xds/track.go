@@ -22,17 +22,19 @@ type tracker struct {
 	mu        sync.Mutex
 	published bool
 	want      versions          // what is served
+	needed    versions          // that, without what stays only until it is let go of
 	envoys    map[int64]*client // by stream
 	changed   chan struct{}     // closed at every change, and then made anew
 }
 
 // client is an Envoy that is connected.
 type client struct {
-	status  EnvoyStatus
-	held    versions           // what it has taken
-	pending map[string]pending // by nonce
-	refusal *refusal           // of something that may still be served
-	told    bool               // that it is current, in the log
+	status   EnvoyStatus
+	held     versions            // what it has taken
+	pending  map[string]pending  // by nonce
+	refusals map[string]*refusal // by type, of something that is still served
+	told     bool                // that it is current, in the log
+	overdue  bool                // it has not answered for longer than a removal waits
 }
 
 // pending is a response that was neither taken nor refused yet.
@@ -54,18 +56,30 @@ func newTracker(log *slog.Logger, m *metrics) *tracker {
 	return &tracker{log: log, metrics: m, now: time.Now, envoys: map[int64]*client{}, changed: make(chan struct{})}
 }
 
-// serve says what is served from now on. It includes another try of what was
-// refused.
-func (t *tracker) serve(want versions, refused []*refusal) {
+// serve says what is served from now on, and what of it is needed. It includes
+// another try of what was refused.
+func (t *tracker) serve(want, needed versions, refused []*refusal) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.published, t.want = true, want
+	t.published, t.want, t.needed = true, want, needed
 	for _, e := range t.envoys {
-		if slices.Contains(refused, e.refusal) {
-			e.refusal = nil
+		for typ, r := range e.refusals {
+			if !t.concerns(r) {
+				e.forget(r)
+			} else if slices.Contains(refused, r) {
+				delete(e.refusals, typ) // the status tells of it until it is taken
+			}
 		}
 	}
 	t.notify()
+}
+
+// forget takes back that an Envoy refused something.
+func (e *client) forget(r *refusal) {
+	delete(e.refusals, r.typ)
+	if e.status.LastRejection == &r.said {
+		e.status.LastRejection = nil
+	}
 }
 
 func (t *tracker) opened(ctx context.Context, id int64) {
@@ -73,7 +87,7 @@ func (t *tracker) opened(ctx context.Context, id int64) {
 	defer t.mu.Unlock()
 	e := &client{
 		status: EnvoyStatus{Since: t.now(), Acked: map[string]string{}},
-		held:   versions{}, pending: map[string]pending{},
+		held:   versions{}, pending: map[string]pending{}, refusals: map[string]*refusal{},
 	}
 	if p, ok := peer.FromContext(ctx); ok && p.Addr.Network() != "unix" {
 		e.status.Address = p.Addr.String()
@@ -117,6 +131,7 @@ func (t *tracker) received(id int64, req *discoveryv3.DeltaDiscoveryRequest) {
 		return
 	}
 	t.introduce(e, req)
+	e.overdue = false
 	if e.held[req.GetTypeUrl()] == nil {
 		e.held[req.GetTypeUrl()] = map[string]string{}
 	}
@@ -162,6 +177,11 @@ func (t *tracker) rejected(e *client, p pending, message string) {
 	e.drop(p) // Envoy removes before it adds, and refuses only what it cannot add
 	names := slices.Sorted(maps.Keys(p.versions))
 	blamed := blame(message, names)
+	for _, name := range names {
+		if _, bad := blamed[name]; !bad && len(blamed) > 0 {
+			e.held[p.typ][name] = p.versions[name] // and takes the rest
+		}
+	}
 	if len(blamed) == 0 {
 		for _, name := range names {
 			blamed[name] = message
@@ -173,7 +193,9 @@ func (t *tracker) rejected(e *client, p pending, message string) {
 		reasons.Rejections = append(reasons.Rejections, Rejection{Reason: inWords(name, blamed[name])})
 	}
 	r.said = Rejection{Time: t.now(), Type: typeName(p.typ), Resources: r.blamed, Reason: reasons.Error(), Detail: message}
-	e.refusal, e.status.LastRejection = r, &r.said
+	if t.concerns(r) { // it may have been replaced in the meantime
+		e.refusals[p.typ], e.status.LastRejection = r, &r.said
+	}
 	t.metrics.rejections.WithLabelValues(r.said.Type).Inc()
 	t.log.Error("envoy refuses its configuration; what it had before goes on", "node", e.status.Node,
 		"type", r.said.Type, "resources", r.blamed, "reason", r.said.Reason, "detail", message)
@@ -185,6 +207,10 @@ func (t *tracker) notify() {
 	for _, e := range t.envoys {
 		e.status.Current = t.current(e)
 		e.status.Serving = e.status.Serving || e.status.Current
+		if e.status.Current {
+			e.status.LastRejection = nil
+			clear(e.refusals)
+		}
 		if e.status.Current && !e.told {
 			t.log.Info("envoy has the current configuration", "node", e.status.Node)
 		}
@@ -195,13 +221,17 @@ func (t *tracker) notify() {
 }
 
 // current says whether an Envoy holds all that is served. Clusters and listeners
-// it must have asked for and taken at least once, even if there are none.
+// it must have asked for and taken at least once, even if there are none. Routes
+// and secrets it asks for only if a listener needs them.
 func (t *tracker) current(e *client) bool {
 	if !t.published {
 		return false
 	}
 	for typ, want := range t.want {
 		held := e.held[typ]
+		if typ != resourcev3.ClusterType && typ != resourcev3.ListenerType {
+			want = t.needed[typ]
+		}
 		for name, version := range want {
 			if held[name] != version {
 				return false
@@ -217,15 +247,7 @@ func (t *tracker) current(e *client) bool {
 	return true
 }
 
-// stands is a refusal of something that is served now, or nil.
-func (t *tracker) stands(e *client) *refusal {
-	if e.refusal == nil || e.status.Current {
-		return nil
-	}
-	for _, name := range e.refusal.blamed {
-		if t.want[e.refusal.typ][name] == e.refusal.versions[name] {
-			return e.refusal
-		}
-	}
-	return nil
+// concerns says whether a refusal is of something that is served now.
+func (t *tracker) concerns(r *refusal) bool {
+	return slices.ContainsFunc(r.blamed, func(name string) bool { return t.want[r.typ][name] == r.versions[name] })
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -96,6 +97,23 @@ func innerName(target string) string { return listenerName(target) + "-inner" }
 func anyUpstreamName(target string) string { return upstreamName(target) + "-or-fallback" }
 
 func upstreamName(target string) string { return "upstream-" + target }
+
+// neededBy says which resources listeners need, by all of their names.
+func neededBy(listeners []string) func(name string) bool {
+	needed := map[string]bool{}
+	for _, l := range listeners {
+		// It may be an internal listener, or that of a target called so.
+		target := strings.TrimPrefix(l, listenerName(""))
+		for _, t := range []string{target, strings.TrimSuffix(target, "-inner")} {
+			for _, name := range []string{
+				listenerName(t), innerName(t), upstreamName(t), anyUpstreamName(t), "tls-" + t, "clients-" + t, "ca-" + t,
+			} {
+				needed[name] = true
+			}
+		}
+	}
+	return func(name string) bool { return needed[name] }
+}
 
 // overlaps finds targets that want the same address.
 func overlaps(targets []Target) error {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 )
 
 // Errors of Ready.
@@ -48,8 +49,8 @@ func (t *tracker) taken() (bool, error) {
 		if e.status.Current {
 			return true, nil
 		}
-		if r := t.stands(e); r != nil {
-			refused.Rejections = append(refused.Rejections, r.said)
+		for _, typ := range slices.Sorted(maps.Keys(e.refusals)) {
+			refused.Rejections = append(refused.Rejections, e.refusals[typ].said)
 		}
 	}
 	if len(refused.Rejections) > 0 {
@@ -58,18 +59,69 @@ func (t *tracker) taken() (bool, error) {
 	return false, errNotTaken
 }
 
-// takenByAll is done once every connected Envoy holds all that is served, or
-// one of them refused a part.
-func (t *tracker) takenByAll() (bool, error) {
+// letGo is done once no Envoy will let go of any more listeners by itself.
+func (t *tracker) letGo() (bool, error) {
 	for _, e := range t.envoys {
-		if r := t.stands(e); r != nil {
-			return true, &RejectedError{Rejections: []Rejection{r.said}}
-		}
-		if !e.status.Current {
+		if t.lettingGo(e) {
 			return false, errNotTaken
 		}
 	}
 	return true, nil
+}
+
+// lettingGo says whether an Envoy has listeners that it is about to let go of,
+// or has not said yet which ones it has. What it refused to replace it keeps.
+func (t *tracker) lettingGo(e *client) bool {
+	if e.overdue {
+		return false
+	}
+	if e.held[resourcev3.ListenerType] == nil {
+		return true
+	}
+	r := e.refusals[resourcev3.ListenerType]
+	return slices.ContainsFunc(t.outdated(e), func(name string) bool { return r == nil || !slices.Contains(r.blamed, name) })
+}
+
+// outdated are the listeners that an Envoy has, or was just sent, that are not
+// served so any more.
+func (t *tracker) outdated(e *client) []string {
+	want := t.want[resourcev3.ListenerType]
+	var out []string
+	for name, version := range e.held[resourcev3.ListenerType] {
+		if want[name] != version {
+			out = append(out, name)
+		}
+	}
+	for _, p := range e.pending {
+		for name, version := range p.versions {
+			if p.typ == resourcev3.ListenerType && want[name] != version {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+// giveUp notes which Envoys did not let go in time. They are not waited for
+// again until they answer.
+func (t *tracker) giveUp() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.envoys {
+		e.overdue = t.lettingGo(e)
+	}
+}
+
+// inUse are the listeners that some Envoy has not let go of, in order.
+func (t *tracker) inUse() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []string
+	for _, e := range t.envoys {
+		out = append(out, t.outdated(e)...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // serving is nil when an Envoy serves a whole configuration.
@@ -92,9 +144,7 @@ func (t *tracker) refused() []*refusal {
 	defer t.mu.Unlock()
 	var out []*refusal
 	for _, e := range t.envoys {
-		if r := t.stands(e); r != nil {
-			out = append(out, r)
-		}
+		out = slices.AppendSeq(out, maps.Values(e.refusals))
 	}
 	return out
 }
