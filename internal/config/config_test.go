@@ -161,12 +161,16 @@ func TestDiff(t *testing.T) {
 		return "  " + name + ": {kind: postgres, listen: 127.0.0.1:" + port + ", upstream: {address: db:5432, user: u, password: secret:s" + more + "}}\n"
 	}
 	old := parse(t, head+"log: {level: info, format: text}\ntargets:\n"+target("a", "1001", "")+target("b", "1002", "")+target("c", "1003", ""))
-	next := parse(t, head+"data: elsewhere\nlog: {level: debug, format: json}\npolicy: {bundle: p}\nenvoy: {concurrency: 2}\ntargets:\n"+
+	next := parse(t, head+"data: elsewhere\nlog: {level: debug, format: json}\npolicy: {bundle: p, hash_key: secret:k}\nenvoy: {concurrency: 2}\napprovals: {kinds: [human, service]}\n"+
+		"evidence: {retention: 1h, payload_retention: 1h}\nweb: {tls: \"on\"}\ndrain: {shutdown: 1s}\ntargets:\n"+
 		target("a", "1001", "")+target("b", "1002", ", tls: require")+target("d", "1004", ""))
 	got := Diff(old, next)
 	want := Changes{
 		Added: []string{"d"}, Removed: []string{"c"}, Changed: []string{"b"}, Unchanged: []string{"a"},
-		Live: []string{"log", "policy"}, Restart: []string{"data", "envoy.concurrency", "log.format"},
+		Live: []string{"log", "policy"}, Restart: []string{
+			"approvals.kinds", "data", "drain.shutdown", "envoy.concurrency", "evidence.payload_retention", "evidence.retention", "log.format",
+			"policy.hash_key", "web.tls",
+		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -39,18 +39,18 @@ type TLS struct {
 
 // Policy says where rules and classes come from.
 type Policy struct {
-	// Folder or bundle (.tar.gz) with your Rego rules. Without one, everything is denied.
+	// Folder with your Rego rules. Without one, everything is denied.
 	Bundle Path `yaml:"bundle,omitempty"`
 	// File that names what is sensitive, for every protocol.
 	Classification Path `yaml:"classification,omitempty"`
-	// Key of the mask "hash", at least 32 bytes. Without it, one is made in the data folder.
-	HashKey Ref `yaml:"hash_key,omitempty"`
+	// Key of the masks "hash" and "fake", at least 32 bytes. Without it, one is made in the data folder.
+	HashKey Ref `yaml:"hash_key,omitempty" reload:"restart"`
 }
 
 // Approvals says who may vote on held operations.
 type Approvals struct {
 	// Kinds of principal whose votes count.
-	Kinds []PrincipalKind `yaml:"kinds" default:"human"`
+	Kinds []PrincipalKind `yaml:"kinds" default:"human" reload:"restart"`
 	// How long decided approvals stay readable; evidence keeps them anyway.
 	Keep Duration `yaml:"keep" default:"720h" reload:"restart"`
 }
@@ -70,11 +70,11 @@ type Evidence struct {
 	// Disk that an embedded spool may fill while ClickHouse is away; when it is full, operations are refused.
 	SpoolSize Size `yaml:"spool_size" default:"10GiB" reload:"restart"`
 	// Age recipients (age1…) that can open the originals that masks replaced. Without any, originals are not kept.
-	Auditors []string `yaml:"auditors,omitempty"`
+	Auditors []string `yaml:"auditors,omitempty" reload:"restart"`
 	// How long events are kept. 0s keeps them for ever.
-	Retention Duration `yaml:"retention" default:"0s"`
+	Retention Duration `yaml:"retention" default:"0s" reload:"restart"`
 	// How long payloads (the protocol's bytes) are kept.
-	PayloadRetention Duration `yaml:"payload_retention" default:"2160h"`
+	PayloadRetention Duration `yaml:"payload_retention" default:"2160h" reload:"restart"`
 }
 
 // Envoy says how Envoy is run, or reached.
@@ -108,7 +108,7 @@ type Web struct {
 	// Address of pages, API, /healthz, /readyz and /metrics.
 	Listen Address `yaml:"listen" default:"127.0.0.1:8080" reload:"restart"`
 	// "off" serves it in clear, on loopback only.
-	TLS Switch `yaml:"tls"`
+	TLS Switch `yaml:"tls" reload:"restart"`
 	// Roles (group:… or role:…) that may read sessions, operations and replays. Without any, nobody may.
 	Readers []string `yaml:"readers,omitempty"`
 }
@@ -126,5 +126,5 @@ type Drain struct {
 	// How long sessions of a changed or removed target may go on.
 	Targets Duration `yaml:"targets" default:"10m" reload:"restart"`
 	// How long sessions may go on once weir was told to stop.
-	Shutdown Duration `yaml:"shutdown" default:"3s"`
+	Shutdown Duration `yaml:"shutdown" default:"3s" reload:"restart"`
 }

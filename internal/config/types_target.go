@@ -16,7 +16,7 @@ type Target struct {
 	Headers map[string]Template `yaml:"headers,omitempty" kind:"http"`
 	// "body" reads requests and responses whole; "headers" sees no body and is cheaper, so bodies are neither masked nor recorded.
 	Inspect Inspect `yaml:"inspect,omitempty" default:"body" kind:"http"`
-	// How bytes reach the gateway: "ext_proc" (Envoy's external processor) or "relay" (a socket; half the latency, but upstream connections are not Envoy's).
+	// How bytes reach the gateway: "ext_proc" (Envoy's external processor) or "relay" (a socket of the gateway's), which is not available in this version.
 	Transport Transport `yaml:"transport,omitempty" default:"ext_proc" kind:"postgres"`
 	// "durable" has each operation on disk before it is forwarded; "buffered" does not wait for the disk.
 	Evidence Durability `yaml:"evidence" default:"durable"`
@@ -54,11 +54,11 @@ type Upstream struct {
 
 // Session bounds a session in time.
 type Session struct {
-	// How long a client may take to start up and sign in.
+	// How long a client may take to start up and sign in. For postgres.
 	Startup Duration `yaml:"startup" default:"10s"`
 	// How long a session may be idle. 0s does not end it.
 	Idle Duration `yaml:"idle" default:"1h"`
-	// How long a session may go on after its token has expired.
+	// How long a session may go on after its token has expired. For postgres: each HTTP request is checked anew.
 	TokenGrace Duration `yaml:"token_grace" default:"0s"`
 }
 
@@ -70,6 +70,6 @@ type Limits struct {
 	Message Size `yaml:"message,omitempty" default:"64MiB" kind:"postgres"`
 	// Largest body that is read whole, of a request or a response; larger is refused.
 	Body Size `yaml:"body,omitempty" default:"10MiB" kind:"http"`
-	// Sessions at one time of one target.
+	// Sessions at one time of one target. For http: tokens, each from one host, that made requests within 15 minutes.
 	Sessions int `yaml:"sessions" default:"5000"`
 }
