@@ -167,7 +167,7 @@ func newFixture(t *testing.T, operate gate.Decision) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	masker, err := mask.New(mask.Keys{HMAC: []byte("0123456789abcdef")})
+	masker, err := mask.New(mask.Keys{HMAC: []byte("0123456789abcdef0123456789abcdef")})
 	if err != nil {
 		t.Fatal(err)
 	}

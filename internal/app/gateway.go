@@ -194,5 +194,8 @@ func (g *Gateway) maskKey(cfg *config.Config) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("policy.hash_key: %w", err)
 	}
+	if len(text) < hashKeyBytes {
+		return nil, fmt.Errorf("policy.hash_key: the key has %d bytes, at least %d are needed; `openssl rand -hex 32` makes one", len(text), hashKeyBytes)
+	}
 	return []byte(text), nil
 }

@@ -31,7 +31,7 @@ const (
 const Redacted = "[redacted]"
 
 // minKey is the shortest HMAC key, in bytes.
-const minKey = 16
+const minKey = 32
 
 // Spec says how a value is hidden. It mirrors the mask object of the policy's
 // decision (docs/policy.md).
@@ -51,7 +51,7 @@ type Cell func(dst, value []byte) (out []byte, null bool)
 
 // Keys holds what keyed masks need.
 type Keys struct {
-	HMAC []byte // at least 16 bytes; changing it changes every hash and fake
+	HMAC []byte // at least 32 bytes; changing it changes every hash and fake
 }
 
 // Masker makes masks. It is safe for concurrent use.

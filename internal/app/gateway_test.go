@@ -1,0 +1,27 @@
+package app
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/weir-gateway/weir/internal/config"
+	"github.com/weir-gateway/weir/internal/vault"
+)
+
+func TestAConfiguredHashKeyIsLongEnough(t *testing.T) {
+	v, err := vault.New(vault.ConfigFor(t.TempDir(), os.Getenv), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &Gateway{shared: shared{vault: v}}
+	cfg := &config.Config{Policy: config.Policy{HashKey: "env:WEIR_TEST_HASH_KEY"}}
+	t.Setenv("WEIR_TEST_HASH_KEY", strings.Repeat("k", 32))
+	if key, err := g.maskKey(cfg); err != nil || len(key) != 32 {
+		t.Errorf("got %d bytes, %v", len(key), err)
+	}
+	t.Setenv("WEIR_TEST_HASH_KEY", strings.Repeat("k", 31))
+	if _, err := g.maskKey(cfg); err == nil || !strings.Contains(err.Error(), "policy.hash_key: the key has 31 bytes") {
+		t.Errorf("got %v", err)
+	}
+}
