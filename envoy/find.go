@@ -49,7 +49,7 @@ func Find(ctx context.Context, l Lookup) (Binary, error) {
 		return Binary{}, err
 	}
 	if !l.AnyVersion && !strings.HasPrefix(version, Tested+".") {
-		return Binary{}, fmt.Errorf("%s is Envoy %s, and weir needs %s.x; %s; name it with envoy.binary, or take this one all the same with envoy.any_version", path, version, Tested, howToGet)
+		return Binary{}, fmt.Errorf("%s is Envoy %s, and weir needs %s.x; %s; name one in envoy.binary", path, version, Tested, howToGet)
 	}
 	return Binary{Path: path, Version: version}, nil
 }

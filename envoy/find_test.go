@@ -47,7 +47,7 @@ func TestFind(t *testing.T) {
 		{"named one is not there", envoy.Lookup{Path: elsewhere + "/none", Fallbacks: []string{named}}, "", []string{"there is no " + elsewhere + "/none", "pip install"}},
 		{"not executable", envoy.Lookup{Path: plain}, "", []string{plain, "cannot be run", "permission denied"}},
 		{"the fallback", envoy.Lookup{Fallbacks: []string{elsewhere + "/none", named}}, "1.40.3", nil},
-		{"another version", envoy.Lookup{Path: old}, "", []string{"Envoy 1.33.2", "needs 1.40.x", "envoy.any_version", "pip install"}},
+		{"another version", envoy.Lookup{Path: old}, "", []string{"Envoy 1.33.2", "needs 1.40.x", "envoy.binary", "pip install"}},
 		{"another version, taken all the same", envoy.Lookup{Path: old, AnyVersion: true}, "1.33.2", nil},
 		{"does not start", envoy.Lookup{Path: fails}, "", []string{"cannot be run", "GLIBC_2.38", "pip install"}},
 		{"something else", envoy.Lookup{Path: other}, "", []string{"is not Envoy", "nginx"}},
