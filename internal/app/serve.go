@@ -70,7 +70,7 @@ func (g *Gateway) startProxyServices(ctx context.Context, cfg *config.Config, gr
 	if err != nil {
 		return err
 	}
-	options := xds.Options{SystemRoots: systemRoots(), Processor: xds.Processor{Socket: processorSocket(cfg)}, Fallback: fallbackSocket(cfg)}
+	options := xds.Options{SystemRoots: xds.SystemRoots(), Processor: xds.Processor{Socket: processorSocket(cfg)}, Fallback: fallbackSocket(cfg)}
 	if x := cfg.Envoy.External; x != nil {
 		options.Processor = xds.Processor{Address: string(advertised(x))}
 	}

@@ -2,12 +2,10 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"maps"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 
 	"github.com/weir-gateway/weir/internal/config"
@@ -88,26 +86,4 @@ func (s *shared) identityConfig(ctx context.Context, cfg *config.Config) (identi
 		out.Issuers = append(out.Issuers, one)
 	}
 	return out, nil
-}
-
-// systemRoots are the files in which systems keep the CAs that they trust, for
-// Envoy, which knows no default.
-var systemRootFiles = []string{
-	"/etc/ssl/certs/ca-certificates.crt", // Debian
-	"/etc/pki/tls/certs/ca-bundle.crt",   // Fedora
-	"/etc/ssl/ca-bundle.pem",             // openSUSE
-	"/etc/ssl/cert.pem",                  // Alpine, macOS
-}
-
-func systemRoots() string {
-	for _, path := range append([]string{os.Getenv("SSL_CERT_FILE")}, systemRootFiles...) {
-		if path == "" {
-			continue
-		}
-		text, err := os.ReadFile(path)
-		if err == nil && x509.NewCertPool().AppendCertsFromPEM(text) {
-			return path
-		}
-	}
-	return ""
 }
