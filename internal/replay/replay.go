@@ -122,7 +122,7 @@ func (p *printer) opened(i *web.ReplayItem) error {
 		p.printf(", %s", b.Client.Application)
 	}
 	for _, a := range b.Principal.OnBehalfOf {
-		p.printf("\n              on behalf of %s", a.Subject)
+		p.printf("\n              through %s", a.Subject)
 	}
 	p.printf("\n              issuer %s, policy %s\n", b.Principal.Issuer, short(b.Decision.Revision))
 	return nil

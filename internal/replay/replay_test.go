@@ -83,7 +83,7 @@ func TestPrint(t *testing.T) {
 	}
 	want := `03:04:05.000  agent-1 (agent) opened postgres on orders, database shop
               on 2026-01-02 from 127.0.0.1:5, TLS 1.3, psql
-              on behalf of ann
+              through ann
               issuer https://issuer, policy 0123456789ab
 
 03:04:05.000  select id, ssn from customers

@@ -32,11 +32,11 @@ has_role(role) if role in input.principal.roles
 in_group(name) if concat(":", ["group", name]) in input.principal.roles
 
 # METADATA
-# description: The principal acts for somebody else (RFC 8693).
+# description: Somebody acts for the principal's subject (`act`, RFC 8693).
 is_delegated if count(input.principal.on_behalf_of) > 0
 
 # METADATA
-# description: The principal acts for this subject.
+# description: This subject is among those who act for the principal's subject.
 acts_for(subject) if {
 	some actor in input.principal.on_behalf_of
 	actor.subject == subject
