@@ -105,7 +105,7 @@ func (r *run) apply(f *pg.FuncCall, args []value) value {
 	for _, c := range own {
 		s := r.routineShape(c)
 		switch {
-		case c.Schema == "pg_catalog" && c.Extension == "": // the server's own word on its shape
+		case native && c.Schema == "pg_catalog" && c.Extension == "": // the server's own word on its shape
 			sh, known = s, true
 			continue
 		case !known:

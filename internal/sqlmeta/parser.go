@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -35,27 +37,49 @@ type parser struct {
 	idle []*sandbox
 }
 
-func newParser(ctx context.Context) (p *parser, err error) {
+func newParser(ctx context.Context, compiledDir string) (*parser, error) {
 	if len(wasmModule) == 0 {
 		return nil, fmt.Errorf("%w: the module is not linked in", ErrParser)
 	}
-	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
-		WithCoreFeatures(api.CoreFeaturesV2|experimental.CoreFeaturesThreads))
-	defer func() {
-		if r := recover(); r != nil { // the host functions panic where they do not fit
-			err = fmt.Errorf("%w: %v", ErrParser, r)
+	var kept wazero.CompilationCache
+	if compiledDir != "" {
+		if err := os.MkdirAll(compiledDir, 0o700); err != nil {
+			return nil, fmt.Errorf("keeping the compiled SQL parser: %w", err)
 		}
+		var err error
+		if kept, err = wazero.NewCompilationCacheWithDir(compiledDir); err != nil {
+			return nil, fmt.Errorf("keeping the compiled SQL parser: %w", err)
+		}
+	}
+	p, err := compileParser(ctx, kept)
+	if err != nil && kept != nil { // what was kept may be damaged
+		p, err = compileParser(ctx, nil)
+	}
+	debug.FreeOSMemory() // compiling took a quarter of a GB
+	return p, err
+}
+
+func compileParser(ctx context.Context, kept wazero.CompilationCache) (p *parser, err error) {
+	config := wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesThreads)
+	if kept != nil {
+		config = config.WithCompilationCache(kept)
+	}
+	rt := wazero.NewRuntimeWithConfig(ctx, config)
+	defer func() {
 		if err != nil {
 			_ = rt.Close(ctx)
+			err = fmt.Errorf("%w: %w", ErrParser, err)
 		}
 	}()
-	wasi_snapshot_preview1.MustInstantiate(ctx, rt)
+	if _, err := wasi_snapshot_preview1.Instantiate(ctx, rt); err != nil {
+		return nil, err
+	}
 	if err := instantiateHost(ctx, rt); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrParser, err)
+		return nil, err
 	}
 	code, err := rt.CompileModule(ctx, wasmModule)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrParser, err)
+		return nil, err
 	}
 	p = &parser{runtime: rt, code: code, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	s, err := p.take()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -224,4 +226,38 @@ func TestWaitingForASandboxEndsWithTheContext(t *testing.T) {
 	if _, _, err := p.parse(ctx, "SELECT 1"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A compiled parser that was kept is used again, and a damaged one is not.
+func TestKeptParser(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "compiled")
+	works := func() {
+		t.Helper()
+		p, err := newParser(context.Background(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = p.close() }()
+		if _, _, err := p.parse(context.Background(), "SELECT 1"); err != nil {
+			t.Error(err)
+		}
+	}
+	works()
+	var files []string
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil || len(files) == 0 {
+		t.Fatalf("nothing is kept: %v", err)
+	}
+	works()
+	for _, f := range files {
+		if err := os.WriteFile(f, []byte("damaged"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	works()
 }
