@@ -26,6 +26,9 @@ type Config struct {
 	Inject map[string]string
 	// MaxBody bounds a JSON request body, in bytes. 0 means DefaultMaxBody.
 	MaxBody int64
+	// MaxSessions bounds the sessions at one time. A request that would open one
+	// more is refused with 503. 0 does not bound them.
+	MaxSessions int
 }
 
 // Identity turns a bearer token into a principal. An error with a method
@@ -84,7 +87,7 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = DefaultMaxBody
 	}
-	return &Handler{cfg: cfg, deps: deps, sessions: newSessions(deps.Gate, time.Now)}, nil
+	return &Handler{cfg: cfg, deps: deps, sessions: newSessions(deps.Gate, cfg.MaxSessions, time.Now)}, nil
 }
 
 // Close ends every session, with the reason that is recorded.

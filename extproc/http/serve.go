@@ -20,6 +20,10 @@ func (h *Handler) ServeExchange(ctx context.Context, e extproc.Exchange) {
 		return
 	}
 	live := h.sessions.acquire(ctx, principal, &h.cfg.Target, e.Peer(), req.Header.Get("User-Agent"))
+	if live == nil {
+		h.refuse(ctx, e, h.tooMany(ctx, e.Peer(), req))
+		return
+	}
 	x := &exchange{Handler: h, Exchange: e, live: live, started: time.Now()}
 	defer func() { h.sessions.release(live, x.in, x.out) }()
 	if refused := opened(live); refused != nil {
@@ -41,6 +45,9 @@ func (h *Handler) CheckHeaders(ctx context.Context, _ string, p extproc.Peer, r 
 		return nil, refused
 	}
 	live := h.sessions.acquire(ctx, principal, &h.cfg.Target, p, r.Header.Get("User-Agent"))
+	if live == nil {
+		return nil, h.tooMany(ctx, p, r)
+	}
 	defer h.sessions.release(live, 0, 0)
 	if refused := opened(live); refused != nil {
 		return nil, refused
@@ -90,6 +97,14 @@ func (h *Handler) signIn(ctx context.Context, p extproc.Peer, r *extproc.Request
 		return nil, refused
 	}
 	return &principal, nil
+}
+
+// tooMany is the refusal of a session more than the target may have.
+func (h *Handler) tooMany(ctx context.Context, p extproc.Peer, r *extproc.Request) *extproc.Refusal {
+	client := gate.Client{Address: p.Address, TLS: p.TLS, Application: r.Header.Get("User-Agent")}
+	h.deps.Gate.RefuseSignIn(ctx, h.cfg.Target.Name, client, "too many sessions")
+	return refusal(http.StatusServiceUnavailable, "too_many_sessions",
+		"this target has as many sessions as it may", "Use a token that is in use already, or try again later.")
 }
 
 // publicReason is what a stranger may be told of a failed sign-in.

@@ -17,6 +17,7 @@ const sessionIdle = 15 * time.Minute
 // auditor sees an agent's work as one thing and not request by request.
 type sessions struct {
 	gate *gate.Gate
+	max  int // 0 is no limit
 	now  func() time.Time
 
 	mu   sync.Mutex
@@ -35,17 +36,23 @@ type liveSession struct {
 	in, out  int64
 }
 
-func newSessions(g *gate.Gate, now func() time.Time) *sessions {
-	return &sessions{gate: g, now: now, open: map[sessionKey]*liveSession{}}
+func newSessions(g *gate.Gate, most int, now func() time.Time) *sessions {
+	return &sessions{gate: g, max: most, now: now, open: map[sessionKey]*liveSession{}}
 }
 
-// acquire gives the session of a principal, opening it where there is none.
-// Release must follow, whatever the answer.
+// acquire gives the session of a principal, opening it where there is none, or
+// nil where that would be one too many. Otherwise release must follow, whatever
+// the answer.
 func (s *sessions) acquire(ctx context.Context, p *gate.Principal, t *gate.Target, peer extproc.Peer, agent string) *liveSession {
 	key := sessionKey{token: p.Token.Hash, host: hostOf(peer.Address)}
 	s.mu.Lock()
 	idle := s.takeIdle()
 	live, ok := s.open[key]
+	if !ok && s.max > 0 && len(s.open) >= s.max {
+		s.mu.Unlock()
+		s.close(ctx, idle, "idle")
+		return nil
+	}
 	if !ok {
 		live = &liveSession{ready: make(chan struct{}), Session: &gate.Session{
 			ID: gate.NewID(), Started: s.now(), Principal: *p, Target: *t,
