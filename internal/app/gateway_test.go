@@ -4,10 +4,18 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weir-gateway/weir/internal/config"
 	"github.com/weir-gateway/weir/internal/vault"
 )
+
+func TestEvidenceStaysAsLongAsConfigured(t *testing.T) {
+	got := schemaOf(&config.Evidence{Retention: config.Duration(2 * time.Hour), PayloadRetention: config.Duration(time.Hour)})
+	if got.Retention != 2*time.Hour || got.PayloadRetention != time.Hour {
+		t.Errorf("got %+v", got)
+	}
+}
 
 func TestAConfiguredHashKeyIsLongEnough(t *testing.T) {
 	v, err := vault.New(vault.ConfigFor(t.TempDir(), os.Getenv), nil)

@@ -31,6 +31,11 @@ type store struct {
 	native string // host:port
 }
 
+// schemaOf says how ClickHouse's tables are made, and how long rows stay.
+func schemaOf(e *config.Evidence) clickhouse.Schema {
+	return clickhouse.Schema{Retention: e.Retention.D(), PayloadRetention: e.PayloadRetention.D()}
+}
+
 // startStore starts ClickHouse, or reaches it, and what brings evidence there.
 // They end after everything that records has ended, so that the last of it still
 // gets there; what does not, the spool keeps.
@@ -44,7 +49,7 @@ func (g *Gateway) startStore(ctx context.Context, cfg *config.Config, ending *st
 		return err
 	}
 	s.sink, err = clickhouse.NewSink(clickhouse.Config{
-		Options: options, Schema: clickhouse.Schema{PayloadRetention: cfg.Evidence.PayloadRetention.D()}, Registerer: g.metrics,
+		Options: options, Schema: schemaOf(&cfg.Evidence), Registerer: g.metrics,
 	}, g.spool.EventQueue(), g.spool.PayloadQueue(), g.log.With("part", "clickhouse"))
 	if err != nil {
 		return err
