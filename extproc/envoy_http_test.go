@@ -238,6 +238,27 @@ func TestEnvoyUnknownTarget(t *testing.T) {
 	}
 }
 
+// What Envoy refuses itself reaches the client as it is.
+func TestEnvoyRefusesItself(t *testing.T) {
+	var reached atomic.Int64
+	w := startWorld(t, upstreamHTTP(t, func(http.ResponseWriter, *http.Request) { reached.Add(1) }), handlers{})
+	for request, want := range map[string]string{
+		"GET / HTTP/1.1\r\n\r\n":                  "HTTP/1.1 400 Bad Request",
+		"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n": "HTTP/1.1 403 Forbidden",
+	} {
+		conn := w.dial(t, "http")
+		if _, err := io.WriteString(conn, request); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(conn).ReadString('\n'); strings.TrimSpace(line) != want {
+			t.Errorf("%.40q: %q, %v; want %s", request, line, err, want)
+		}
+	}
+	if reached.Load() != 0 {
+		t.Error("a request reached the upstream")
+	}
+}
+
 func TestEnvoyTrailers(t *testing.T) {
 	w := startWorld(t, upstreamHTTP(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "Checksum, X-Secret")

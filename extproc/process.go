@@ -28,7 +28,10 @@ func (s *Server) Process(g extprocv3.ExternalProcessor_ProcessServer) error {
 	}
 	defer leave()
 	first, err := firstMessage(g)
-	if err != nil {
+	switch {
+	case err != nil && g.Context().Err() != nil:
+		return errAway // as when a client sends what is no HTTP: Envoy opens a stream and closes the connection
+	case err != nil:
 		s.metrics.refuse(refusedProtocol)
 		s.log.WarnContext(ctx, "ext_proc: a stream was refused", "err", err)
 		return status.Error(codes.InvalidArgument, err.Error())
@@ -38,6 +41,9 @@ func (s *Server) Process(g extprocv3.ExternalProcessor_ProcessServer) error {
 	st := s.newStream(g, cancel)
 	defer st.release()
 	target := targetOf(ctx)
+	if own := first.GetResponseHeaders(); own != nil {
+		return s.relayOwn(st, own)
+	}
 	head := readHead(first.GetRequestHeaders().GetHeaders())
 	if head.method == http.MethodConnect {
 		defer s.count(kindTunnel)()
@@ -54,8 +60,9 @@ func (s *Server) count(kind string) func() {
 	return gauge.Dec
 }
 
-// firstMessage receives the message that every stream must begin with: the
-// request's headers, from a filter that is set up as this service needs it.
+// firstMessage receives the message that a stream must begin with: the request's
+// headers, or those of a refusal of Envoy's own (see relayOwn), from a filter that
+// is set up as this service needs it.
 func firstMessage(g extprocv3.ExternalProcessor_ProcessServer) (*extprocv3.ProcessingRequest, error) {
 	var in inbound
 	if err := g.RecvMsg(&in); err != nil {
@@ -65,7 +72,7 @@ func firstMessage(g extprocv3.ExternalProcessor_ProcessServer) (*extprocv3.Proce
 	m := in.full
 	const full = filterv3.ProcessingMode_FULL_DUPLEX_STREAMED
 	switch {
-	case m.GetRequestHeaders() == nil:
+	case m.GetRequestHeaders() == nil && !refusesItself(m.GetResponseHeaders()):
 		return nil, protocolError("the first message must be the request's headers")
 	case m.GetObservabilityMode():
 		return nil, protocolError("the filter only observes (observability_mode)")
