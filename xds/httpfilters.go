@@ -4,6 +4,7 @@ import (
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	headerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -43,7 +44,8 @@ func (b *builder) httpFilters(t *Target) []*hcmv3.HttpFilter {
 	}
 	return []*hcmv3.HttpFilter{
 		b.mutate("weir.client", &headerv3.Mutations{RequestMutations: clean}),
-		b.extProc(t, requestAttributes()),
+		// weir takes the length away itself where it changes a body.
+		b.extProc(t, &extprocv3.ExternalProcessor{RequestAttributes: requestAttributes(), AllowContentLengthHeader: true}),
 		b.mutate("weir.upstream", &headerv3.Mutations{ResponseMutations: []*mutationv3.HeaderMutation{removePrefix("weir-")}}),
 		b.router(),
 	}

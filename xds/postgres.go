@@ -77,28 +77,27 @@ func (b *builder) tunnelManager(t *Target) *hcmv3.HttpConnectionManager {
 			Name:         innerName(t.Name),
 			VirtualHosts: []*routev3.VirtualHost{{Name: t.Name, Domains: []string{"*"}, Routes: []*routev3.Route{b.tunnelRoute(t)}}},
 		}},
-		HttpFilters: []*hcmv3.HttpFilter{b.extProc(t, nil), b.router()},
+		HttpFilters: []*hcmv3.HttpFilter{b.extProc(t, &extprocv3.ExternalProcessor{}), b.router()},
 	}
 }
 
 // extProc is the external processor in the one mode that carries everything:
-// no chunk is bounded in time, and either side may send whenever it likes.
-func (b *builder) extProc(t *Target, attributes []string) *hcmv3.HttpFilter {
-	return httpFilter("envoy.filters.http.ext_proc", b.pack(&extprocv3.ExternalProcessor{
-		GrpcService:      weirService(t),
-		FailureModeAllow: false,
-		ProcessingMode: &extprocv3.ProcessingMode{
-			RequestHeaderMode:   extprocv3.ProcessingMode_SEND,
-			ResponseHeaderMode:  extprocv3.ProcessingMode_SEND,
-			RequestBodyMode:     extprocv3.ProcessingMode_FULL_DUPLEX_STREAMED,
-			ResponseBodyMode:    extprocv3.ProcessingMode_FULL_DUPLEX_STREAMED,
-			RequestTrailerMode:  extprocv3.ProcessingMode_SEND,
-			ResponseTrailerMode: extprocv3.ProcessingMode_SEND,
-		},
-		RequestAttributes: attributes,
-		MessageTimeout:    duration(b.MessageTimeout),
-		MutationRules:     mutationRules(),
-	}))
+// no chunk is bounded in time, and either side may send whenever it likes. p has
+// what only one kind of target needs.
+func (b *builder) extProc(t *Target, p *extprocv3.ExternalProcessor) *hcmv3.HttpFilter {
+	p.GrpcService = weirService(t)
+	p.FailureModeAllow = false
+	p.ProcessingMode = &extprocv3.ProcessingMode{
+		RequestHeaderMode:   extprocv3.ProcessingMode_SEND,
+		ResponseHeaderMode:  extprocv3.ProcessingMode_SEND,
+		RequestBodyMode:     extprocv3.ProcessingMode_FULL_DUPLEX_STREAMED,
+		ResponseBodyMode:    extprocv3.ProcessingMode_FULL_DUPLEX_STREAMED,
+		RequestTrailerMode:  extprocv3.ProcessingMode_SEND,
+		ResponseTrailerMode: extprocv3.ProcessingMode_SEND,
+	}
+	p.MessageTimeout = duration(b.MessageTimeout)
+	p.MutationRules = mutationRules()
+	return httpFilter("envoy.filters.http.ext_proc", b.pack(p))
 }
 
 // weirService is weir's gRPC services, told which target asks. The client has

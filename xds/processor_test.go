@@ -28,8 +28,9 @@ type seen struct {
 
 // processor gives everything back as it is, and keeps what it was told.
 type processor struct {
-	hold <-chan struct{} // request headers are answered once it is closed; nil at once
-	deny bool            // for checks by headers
+	hold  <-chan struct{} // request headers are answered once it is closed; nil at once
+	deny  bool            // for checks by headers
+	twice bool            // bodies are given back twice over, their lengths taken away
 
 	mu        sync.Mutex
 	seen      []seen
@@ -90,16 +91,16 @@ func (p *processor) answer(ctx context.Context, req *procv3.ProcessingRequest) *
 		if p.hold != nil {
 			<-p.hold
 		}
-		return &procv3.ProcessingResponse{Response: &procv3.ProcessingResponse_RequestHeaders{RequestHeaders: &procv3.HeadersResponse{}}}
+		return &procv3.ProcessingResponse{Response: &procv3.ProcessingResponse_RequestHeaders{RequestHeaders: p.headers()}}
 	case *procv3.ProcessingRequest_ResponseHeaders:
 		p.mu.Lock()
 		p.responses = append(p.responses, headersOf(r.ResponseHeaders.GetHeaders()))
 		p.mu.Unlock()
-		return &procv3.ProcessingResponse{Response: &procv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &procv3.HeadersResponse{}}}
+		return &procv3.ProcessingResponse{Response: &procv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: p.headers()}}
 	case *procv3.ProcessingRequest_RequestBody:
-		return &procv3.ProcessingResponse{Response: &procv3.ProcessingResponse_RequestBody{RequestBody: streamed(r.RequestBody)}}
+		return &procv3.ProcessingResponse{Response: &procv3.ProcessingResponse_RequestBody{RequestBody: p.streamed(r.RequestBody)}}
 	case *procv3.ProcessingRequest_ResponseBody:
-		return &procv3.ProcessingResponse{Response: &procv3.ProcessingResponse_ResponseBody{ResponseBody: streamed(r.ResponseBody)}}
+		return &procv3.ProcessingResponse{Response: &procv3.ProcessingResponse_ResponseBody{ResponseBody: p.streamed(r.ResponseBody)}}
 	case *procv3.ProcessingRequest_RequestTrailers:
 		return &procv3.ProcessingResponse{Response: &procv3.ProcessingResponse_RequestTrailers{RequestTrailers: &procv3.TrailersResponse{}}}
 	default:
@@ -107,7 +108,19 @@ func (p *processor) answer(ctx context.Context, req *procv3.ProcessingRequest) *
 	}
 }
 
-func streamed(b *procv3.HttpBody) *procv3.BodyResponse {
+func (p *processor) headers() *procv3.HeadersResponse {
+	if !p.twice {
+		return &procv3.HeadersResponse{}
+	}
+	return &procv3.HeadersResponse{Response: &procv3.CommonResponse{
+		HeaderMutation: &procv3.HeaderMutation{RemoveHeaders: []string{"content-length"}},
+	}}
+}
+
+func (p *processor) streamed(b *procv3.HttpBody) *procv3.BodyResponse {
+	if p.twice {
+		b.Body = append(b.Body, b.GetBody()...)
+	}
 	return &procv3.BodyResponse{Response: &procv3.CommonResponse{BodyMutation: &procv3.BodyMutation{
 		Mutation: &procv3.BodyMutation_StreamedResponse{StreamedResponse: &procv3.StreamedBodyResponse{
 			Body: b.GetBody(), EndOfStream: b.GetEndOfStream(),

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -387,5 +389,46 @@ func TestARemovedTargetIsOutOfReach(t *testing.T) {
 		if reached := err == nil && resp.StatusCode == http.StatusOK; reached != (targets != nil) {
 			t.Errorf("step %d: %v, %v", i, resp, err)
 		}
+	}
+}
+
+// A length stays with the body that it is the length of. What is changed loses it
+// by the processor's word, and none that is wrong gets through.
+func TestABodyKeepsItsLength(t *testing.T) {
+	for _, twice := range []bool{false, true} {
+		t.Run(fmt.Sprintf("twice %v", twice), func(t *testing.T) {
+			p := &processor{twice: twice}
+			g := startGateway(t, p.register)
+			upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				answer := fmt.Sprintf("%d %s", r.ContentLength, body)
+				w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
+				_, _ = io.WriteString(w, answer)
+			}))
+			t.Cleanup(upstream.Close)
+			target := service("billing", freeAddress(t))
+			target.Upstream.Endpoints = []string{upstream.Listener.Addr().String()}
+			g.publish(t, target)
+			if err := g.taken(t); err != nil {
+				t.Fatal(err)
+			}
+			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: waitTime}
+			resp, err := client.Post("http://"+target.Listen, "text/plain", strings.NewReader("hello"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = resp.Body.Close() }()
+			got, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, length := "5 hello", int64(7)
+			if twice {
+				want, length = "-1 hellohello-1 hellohello", -1
+			}
+			if string(got) != want || resp.ContentLength != length {
+				t.Errorf("got %q of length %d, want %q of %d", got, resp.ContentLength, want, length)
+			}
+		})
 	}
 }
