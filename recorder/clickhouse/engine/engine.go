@@ -18,6 +18,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -33,6 +34,10 @@ const (
 // program, with the arguments of `clickhouse local`. The process ends when its
 // standard input closes; Serve returns only with an error.
 func Serve(path string, args []string) error {
+	if err := confine(path); err != nil {
+		_, _ = fmt.Fprintf(os.Stderr, "%s [ 1 ] {} <Error> engine: it cannot be kept from other files than its own, and its auditor's account could read them: %v\n",
+			time.Now().Format("2006.01.02 15:04:05.000000"), err)
+	}
 	if !isLibrary(path) {
 		return serveProgram(path, args)
 	}

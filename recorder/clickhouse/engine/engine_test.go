@@ -186,11 +186,32 @@ func TestOnlyTheOwnerAndTheAuditorReadIt(t *testing.T) {
 	}
 }
 
+// clickhouse local has a function that reads any file and asks no privilege for
+// it, and its own account has no password.
+func TestNobodyReadsFilesOfTheMachine(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "clickhouse")
+	secret := filepath.Join(filepath.Dir(dir), "secrets.key")
+	if err := os.WriteFile(secret, []byte("AGE-SECRET-KEY"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SHOP_PASSWORD", "AGE-SECRET-KEY")
+	s, stop := start(t, dir)
+	defer stop()
+	for user, password := range map[string]string{"default": "", Auditor: s.auditor, Owner: s.owner} {
+		for _, path := range []string{secret, "/etc/passwd", "/proc/self/environ", "/proc/1/environ", "/proc/self/root" + secret, dir + "/../secrets.key"} {
+			if got := as(s, user, password, "SELECT file('"+path+"')"); strings.Contains(got, "AGE-SECRET-KEY") || strings.Contains(got, "root:") {
+				t.Errorf("%s reads %s: %s", user, path, got)
+			}
+		}
+	}
+}
+
 func TestALibraryThatIsNone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "libchdb.so")
 	if err := os.WriteFile(path, []byte("not a library"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv(confined, "1") // this process is to go on
 	if err := Serve(path, nil); err == nil || !strings.Contains(err.Error(), "cannot be loaded") {
 		t.Errorf("got %v", err)
 	}
@@ -254,7 +275,7 @@ func TestAClickHouseProgram(t *testing.T) {
 shift
 `+childVariable+`=`+library+` exec `+os.Args[0]+` "$@" 0<&3
 `)
-	wrapper := script(t, "wrapper", childVariable+`=`+program+` exec `+os.Args[0]+` "$@" 3<&0
+	wrapper := script(t, "wrapper", confined+"=1 "+childVariable+`=`+program+` exec `+os.Args[0]+` "$@" 3<&0
 `)
 	s, stop := run(t, Config{Program: wrapper, Dir: filepath.Join(t.TempDir(), "data")})
 	pid := enginePID(t, s)

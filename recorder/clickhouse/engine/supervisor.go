@@ -275,7 +275,7 @@ func (s *Supervisor) start(ctx context.Context, which []string) (*child, error) 
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.cfg.Program, slices.Concat(which, args)...)
 	cmd.Dir = s.cfg.Dir
-	cmd.Env = withoutSecrets(os.Environ())
+	cmd.Env = plain(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches the parent alone
 	c := &child{cmd: cmd, ended: make(chan struct{})}
 	if c.hold, err = cmd.StdinPipe(); err != nil {
@@ -298,9 +298,14 @@ func (s *Supervisor) start(ctx context.Context, which []string) (*child, error) 
 	return c, nil
 }
 
-// withoutSecrets leaves out what opens the sealed secrets.
-func withoutSecrets(env []string) []string {
-	return slices.DeleteFunc(env, func(e string) bool { return strings.HasPrefix(e, "WEIR_SECRETS_") })
+// plain keeps what programs need of an environment. The rest may hold secrets,
+// and an engine can be asked for its environment.
+func plain(env []string) []string {
+	return slices.DeleteFunc(env, func(e string) bool {
+		name, _, _ := strings.Cut(e, "=")
+		return !slices.Contains([]string{"PATH", "HOME", "TMPDIR", "TZ", "LANG", "LD_LIBRARY_PATH", "GOCOVERDIR"}, name) &&
+			!strings.HasPrefix(name, "LC_") && !strings.HasSuffix(name, "_TEST_LIBRARY")
+	})
 }
 
 // end closes the pipe that keeps the engine alive, and kills it if that does not
