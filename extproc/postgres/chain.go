@@ -14,6 +14,7 @@ type chain struct {
 	portalName    string
 	portal        *bound // that the chain binds
 	described     bool   // the portal has been described
+	typed         bool   // the statement has
 }
 
 func (s *session) openChain() {

@@ -98,7 +98,8 @@ func (s *session) describe(frame []byte) error {
 	if m.kind == 'S' {
 		return s.describeStatement(m.name, frame)
 	}
-	if s.chain.open && s.chain.portal != nil && s.chain.portalName == m.name {
+	// A chain holds each message once, or it would grow as long as a client likes.
+	if s.chain.open && s.chain.portal != nil && s.chain.portalName == m.name && !s.chain.described {
 		s.chain.described = true
 		s.send(frame, answer{want: wantDescribe, portal: true})
 		return nil
@@ -118,7 +119,8 @@ func (s *session) describe(frame []byte) error {
 }
 
 func (s *session) describeStatement(name string, frame []byte) error {
-	if !s.chain.open || s.chain.portal != nil || s.chain.statementName != name {
+	continues := s.chain.open && s.chain.portal == nil && s.chain.statementName == name && !s.chain.typed
+	if !continues {
 		if err := s.settleChain(); err != nil || s.refusing {
 			return err
 		}
@@ -130,6 +132,7 @@ func (s *session) describeStatement(name string, frame []byte) error {
 	if b == nil {
 		return s.refuseExtended(failed(codeInvalidStatement, "prepared statement \"%s\" does not exist", name))
 	}
+	s.chain.typed = continues
 	s.send(frame, answer{want: wantDescribe, statement: b})
 	return nil
 }
