@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/weir-gateway/weir/integration/parts"
 	"github.com/weir-gateway/weir/internal/gate"
 	"github.com/weir-gateway/weir/recorder"
@@ -32,7 +34,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // rig is the whole way of evidence, all of it real.

@@ -76,7 +76,9 @@ func TestReplayOfWhatDidNotEnd(t *testing.T) {
 		at = at.Add(time.Second)
 	}
 	reader := r.reader()
-	eventually(t, "it is there", func() bool { return r.count(reader, "SELECT uniqExact(operation) FROM weir.payloads") == 2 })
+	eventually(t, "it is there", func() bool {
+		return r.count(reader, "SELECT uniqExact(operation) FROM weir.payloads") == 2 && r.count(reader, "SELECT count() FROM weir.all_events") == 2
+	})
 	if _, kinds, data := replayed(t, reader, session); kinds != "operation.requested operation.requested payload payload" || data != "half of op-1 half of op-2 " {
 		t.Errorf("it runs still: %s, %q", kinds, data)
 	}
