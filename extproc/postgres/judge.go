@@ -76,7 +76,7 @@ func (s *session) allowed(id string, sh *shape, d gate.Decision) (*operation, *p
 	if len(op.masks) == 0 {
 		return op, nil
 	}
-	op.withhold = sh.opaque || sh.unknown || touches(op.masks, sh)
+	op.withhold = sh.opaque || sh.unknown || touches(op.masks, sh) || quotes(op.masks, sh)
 	if p := op.unmaskable(); p != nil {
 		op.fail("refused", p.code, p.message)
 		s.complete(op)
@@ -94,6 +94,9 @@ func (o *operation) unmaskable() *problem {
 	switch {
 	case slices.Contains(sh.risks, sqlmeta.RiskCopyOut) && o.copiesMasked():
 		return copyMasked(o)
+	case escapes(o.masks, sh):
+		return failed(codeInsufficient, "refused by policy: the statement would write masked values where they are not masked (masked_write)").
+			withHint("Write constants or parameters, or columns that are not masked.").of(&o.decision)
 	case sh.opaque && returnsRows && !sh.misspelt():
 		return failed(codeInsufficient, "refused by policy: the source of a result column could not be traced, and columns of this target are masked (opaque)").
 			withHint("Select columns of tables by name, without dynamic SQL or functions that the gateway does not know.").of(&o.decision)

@@ -16,6 +16,7 @@ type shape struct {
 	sql         gate.SQL // without parameters
 	results     []result // one for each statement
 	classes     []string // of what is delivered, as it is or derived
+	flows       []flow   // which columns are written from which others
 	catalog     sqlmeta.Catalog
 	opaque      bool // a part of what is delivered could not be traced
 	unknown     bool // it touches a relation that the catalog does not have
@@ -25,6 +26,7 @@ type shape struct {
 	named       bool // it is about names of the session: not for others
 
 	class    Classification
+	target   string
 	analysis *sqlmeta.Analysis
 }
 
@@ -38,7 +40,7 @@ type result struct {
 // prepared statement or a cursor of the session stands for.
 func shapeOf(target string, an *sqlmeta.Analysis, class Classification, catalog sqlmeta.Catalog, resolve resolver) (*shape, error) {
 	b := shapeBuilder{target: target, class: class, shape: &shape{
-		risks: []string{}, class: class, analysis: an, catalog: catalog,
+		risks: []string{}, class: class, target: target, analysis: an, catalog: catalog,
 		sql: gate.SQL{Statements: []gate.Statement{}, Tables: []gate.Table{}, Columns: []gate.Column{}, Functions: []string{}},
 	}}
 	for i := range an.Statements {
@@ -111,6 +113,7 @@ func (b *shapeBuilder) use(st *sqlmeta.Statement) {
 	for _, c := range st.Columns {
 		b.column(c)
 	}
+	b.flow(st)
 	for _, f := range st.Functions {
 		if !slices.Contains(b.sql.Functions, f) {
 			b.sql.Functions = append(b.sql.Functions, f)
@@ -195,6 +198,7 @@ func (b *shapeBuilder) prepared(text []sqlmeta.Statement, resolve resolver) erro
 }
 
 func (b *shapeBuilder) merge(inner *shape) {
+	b.flows = append(b.flows, inner.flows...)
 	for _, t := range inner.sql.Tables {
 		if !slices.Contains(b.sql.Tables, t) {
 			b.sql.Tables = append(b.sql.Tables, t)
