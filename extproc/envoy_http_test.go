@@ -312,6 +312,28 @@ func TestEnvoyCutsOffAResponseThatFails(t *testing.T) {
 	}
 }
 
+// Where the target does not answer, Envoy does. That is no response of the
+// target's, and the handler answers the client in its place.
+func TestEnvoyAnswersForATargetThatDoesNot(t *testing.T) {
+	upstream := upstreamHTTP(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	w := startWorld(t, upstream, handlers{exchange: func(ctx context.Context, e extproc.Exchange) {
+		_, err := e.Forward(ctx, e.Request())
+		if !errors.Is(err, extproc.ErrUpstreamRefused) {
+			t.Errorf("got %v", err)
+		}
+		if err := e.Refuse(http.StatusBadGateway, http.Header{"Content-Type": {"text/plain"}}, []byte("orders does not answer")); err != nil {
+			t.Error(err)
+		}
+	}})
+	if resp, got := w.ask(t, "http", "GET", "/", ""); resp.StatusCode != http.StatusBadGateway || got != "orders does not answer" {
+		t.Errorf("it closes: %d %q", resp.StatusCode, got)
+	}
+	_ = upstream.Close()
+	if resp, got := w.ask(t, "http", "POST", "/", "a body"); resp.StatusCode != http.StatusBadGateway || got != "orders does not answer" {
+		t.Errorf("it does not listen: %d %q", resp.StatusCode, got)
+	}
+}
+
 // A server may answer before it has read the request. What the client still
 // sends must then not reach it past the handler.
 func TestEnvoyEarlyResponse(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 )
 
 var (
-	// ErrUpstreamRefused reports that Envoy could not connect to the target. The
-	// client is still there, and can be told so: see Tunnel.
+	// ErrUpstreamRefused reports that Envoy could not connect to the target, or had
+	// no answer of it. The client is still there, and can be told so: see Tunnel.
 	ErrUpstreamRefused = errors.New("extproc: upstream refused")
 
 	// ErrEnded reports that Envoy ended the stream: the client or the target has

@@ -131,11 +131,21 @@ func (e *exchange) forwardBody(r *Request) {
 	}
 }
 
-// awaitResponse waits for the response's headers.
+// fromTarget is what Envoy says of a response that is the target's own.
+const fromTarget = "via_upstream"
+
+// awaitResponse waits for the response's headers. Where the target did not answer,
+// Envoy does; that is an error, not a response.
 func (e *exchange) awaitResponse(ctx context.Context) (*Response, error) {
 	h, err := e.s.awaitHeaders(ctx)
 	if err != nil {
 		return nil, err
+	}
+	e.s.mu.Lock()
+	from := e.s.responseFrom
+	e.s.mu.Unlock()
+	if from != "" && from != fromTarget {
+		return nil, fmt.Errorf("%w: %s", ErrUpstreamRefused, from)
 	}
 	up := readHead(h.GetHeaders())
 	trailer := http.Header{}

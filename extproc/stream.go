@@ -29,6 +29,7 @@ type stream struct {
 	err          error // why nothing comes any more
 	gone         bool  // Envoy ended the stream
 	responseHead *extprocv3.HttpHeaders
+	responseFrom string // why the response is what it is, as Envoy says, "" if it does not
 
 	// onEnd is called when the stream ends. onResponse, if any, is called with the
 	// response's headers by the goroutine that receives.
@@ -90,6 +91,7 @@ func (s *stream) take(in *inbound) error {
 	}
 	switch m := in.full.GetRequest().(type) {
 	case *extprocv3.ProcessingRequest_ResponseHeaders:
+		s.noteOrigin(in.full)
 		return s.takeResponse(m.ResponseHeaders)
 	case *extprocv3.ProcessingRequest_RequestTrailers:
 		return s.takeTrailers(request, m.RequestTrailers)
@@ -98,6 +100,13 @@ func (s *stream) take(in *inbound) error {
 	default:
 		return protocolError(fmt.Sprintf("a message of type %T", m))
 	}
+}
+
+func (s *stream) noteOrigin(m *extprocv3.ProcessingRequest) {
+	from := m.GetAttributes()[attributesKey].GetFields()["response.code_details"].GetStringValue()
+	s.mu.Lock()
+	s.responseFrom = from
+	s.mu.Unlock()
 }
 
 func (s *stream) takeResponse(h *extprocv3.HttpHeaders) error {

@@ -22,6 +22,9 @@ func requestAttributes() []string {
 	}
 }
 
+// responseAttributes tell whether the target answered, or Envoy because it did not.
+func responseAttributes() []string { return []string{"response.code_details"} }
+
 // httpFilters are, in the order of a request: cleaning what the client may not
 // say, judging, cleaning what weir and the client may not say to the upstream,
 // sending. A response goes the other way round.
@@ -45,7 +48,9 @@ func (b *builder) httpFilters(t *Target) []*hcmv3.HttpFilter {
 	return []*hcmv3.HttpFilter{
 		b.mutate("weir.client", &headerv3.Mutations{RequestMutations: clean}),
 		// weir takes the length away itself where it changes a body.
-		b.extProc(t, &extprocv3.ExternalProcessor{RequestAttributes: requestAttributes(), AllowContentLengthHeader: true}),
+		b.extProc(t, &extprocv3.ExternalProcessor{
+			RequestAttributes: requestAttributes(), ResponseAttributes: responseAttributes(), AllowContentLengthHeader: true,
+		}),
 		b.mutate("weir.upstream", &headerv3.Mutations{ResponseMutations: []*mutationv3.HeaderMutation{removePrefix("weir-")}}),
 		b.router(),
 	}

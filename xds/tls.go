@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
@@ -89,10 +90,7 @@ func (b *builder) endpointNames(t *Target, ctx *tlsv3.UpstreamTlsContext, trust 
 			ctx.Sni, ctx.AutoSniSanValidation = a.host, true
 			continue
 		}
-		trust.MatchTypedSubjectAltNames = append(trust.MatchTypedSubjectAltNames, &tlsv3.SubjectAltNameMatcher{
-			SanType: tlsv3.SubjectAltNameMatcher_IP_ADDRESS,
-			Matcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: a.ip().String()}},
-		})
+		trust.MatchTypedSubjectAltNames = append(trust.MatchTypedSubjectAltNames, ipName(a.ip()))
 	}
 	if len(names) > 1 || len(names) == 1 && len(trust.MatchTypedSubjectAltNames) > 0 {
 		b.errs = append(b.errs, errors.New("the upstream's addresses have different hosts; say which name is in its certificate with upstream.server_name"))
@@ -133,7 +131,21 @@ func (b *builder) processorTLS(p *ProcessorTLS) *corev3.TransportSocket {
 	if p.Certificate != "" {
 		common.TlsCertificates = []*tlsv3.TlsCertificate{{CertificateChain: file(p.Certificate), PrivateKey: file(p.Key)}}
 	}
-	return b.tlsSocket(&tlsv3.UpstreamTlsContext{CommonTlsContext: common, Sni: p.ServerName, AutoSniSanValidation: true})
+	ctx := &tlsv3.UpstreamTlsContext{CommonTlsContext: common}
+	if ip, err := netip.ParseAddr(p.ServerName); err == nil { // SNI knows names only (RFC 6066, 3)
+		common.GetValidationContext().MatchTypedSubjectAltNames = []*tlsv3.SubjectAltNameMatcher{ipName(ip)}
+	} else {
+		ctx.Sni, ctx.AutoSniSanValidation = p.ServerName, true
+	}
+	return b.tlsSocket(ctx)
+}
+
+// ipName matches an IP address in a certificate.
+func ipName(ip netip.Addr) *tlsv3.SubjectAltNameMatcher {
+	return &tlsv3.SubjectAltNameMatcher{
+		SanType: tlsv3.SubjectAltNameMatcher_IP_ADDRESS,
+		Matcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: ip.Unmap().String()}},
+	}
 }
 
 func commonTLS() *tlsv3.CommonTlsContext {
