@@ -89,9 +89,14 @@ func versionOf(ctx context.Context, path string) (string, error) {
 	}
 	m := versionLine.FindSubmatch(out)
 	if m == nil {
-		return "", fmt.Errorf("%s is not Envoy: it says %s", path, strings.TrimSpace(string(tail(out, 200))))
+		return "", fmt.Errorf("%s is not Envoy: it says %q", path, firstLine(out))
 	}
 	return string(m[1]), nil
+}
+
+func firstLine(out []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return string(tail([]byte(line), 200))
 }
 
 func quoteOutput(out []byte) string {
