@@ -228,28 +228,21 @@ func (s *store) Replay(ctx context.Context, id string) iter.Seq2[web.ReplayItem,
 				yield(web.ReplayItem{}, err)
 				return
 			}
-			item, err := replayItem(&i)
-			if !yield(item, err) || err != nil {
+			if !yield(replayItem(&i), nil) {
 				return
 			}
 		}
 	}
 }
 
-func replayItem(i *clickhouse.Item) (web.ReplayItem, error) {
+func replayItem(i *clickhouse.Item) web.ReplayItem {
 	out := web.ReplayItem{At: i.At, Kind: i.Kind, Operation: i.Operation, Stream: gate.Stream(i.Stream)}
 	if i.Kind == clickhouse.Payload {
 		out.Data = []byte(i.Data)
-		return out, nil
+		return out
 	}
-	var canonical struct {
-		Body json.RawMessage `json:"body"`
-	}
-	if err := json.Unmarshal([]byte(i.Canonical), &canonical); err != nil {
-		return out, fmt.Errorf("the event of %s: %w", i.At.Format(time.RFC3339Nano), err)
-	}
-	out.Body = canonical.Body
-	return out, nil
+	out.Body = json.RawMessage(i.Body)
+	return out
 }
 
 func asWeb(err error) error {

@@ -24,8 +24,16 @@ type refusalBody struct {
 	Reason string `json:"reason"`
 }
 
+// operationBody holds what policy was shown as well. The operation, which is the
+// larger part of that, stands there once: the input is recorded without it.
 type operationBody struct {
 	Operation *Operation `json:"operation"`
 	Decision  Decision   `json:"decision"`
 	Input     *Input     `json:"input"`
+}
+
+func newOperationBody(op *Operation, d Decision, in *Input) operationBody {
+	rest := *in
+	rest.Operation = nil
+	return operationBody{Operation: op, Decision: d, Input: &rest}
 }

@@ -171,7 +171,7 @@ func (g *Gate) Check(ctx context.Context, s *Session, op *Operation, onHold func
 		s.refused++
 	}
 	s.mu.Unlock()
-	body := operationBody{Operation: op, Decision: d, Input: in}
+	body := newOperationBody(op, d, in)
 	if err := g.record(ctx, s, g.event(s, OperationRequested, op.ID, body)); err != nil {
 		return Decision{}, err
 	}
@@ -194,7 +194,7 @@ func (g *Gate) Prepare(ctx context.Context, s *Session, op *Operation) (Decision
 		s.refused++
 	}
 	s.mu.Unlock()
-	body := operationBody{Operation: op, Decision: d, Input: in}
+	body := newOperationBody(op, d, in)
 	if err := g.record(ctx, s, g.event(s, OperationRequested, op.ID, body)); err != nil {
 		return Decision{}, err
 	}
