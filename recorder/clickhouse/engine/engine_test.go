@@ -164,7 +164,7 @@ func TestOnlyTheOwnerAndTheAuditorReadIt(t *testing.T) {
 		"SELECT * FROM file('/etc/passwd', 'LineAsString', 'l String')", "SYSTEM SHUTDOWN", "SELECT * FROM system.processes",
 	} {
 		for user, password := range map[string]string{"": "", Owner: "guess", Auditor: ""} {
-			if got := as(s, user, password, sql); !strings.Contains(got, "ACCESS_DENIED") && !strings.Contains(got, "AUTHENTICATION_FAILED") {
+			if got := as(s, user, password, sql); !strings.Contains(got, "USER_SESSION_LIMIT_EXCEEDED") && !strings.Contains(got, "AUTHENTICATION_FAILED") {
 				t.Errorf("%q may %s: %s", user, sql, got)
 			}
 		}
@@ -197,7 +197,12 @@ func TestNobodyReadsFilesOfTheMachine(t *testing.T) {
 	t.Setenv("SHOP_PASSWORD", "AGE-SECRET-KEY")
 	s, stop := start(t, dir)
 	defer stop()
-	for user, password := range map[string]string{"default": "", Auditor: s.auditor, Owner: s.owner} {
+	for _, sql := range []string{"SYSTEM STOP LISTEN TCP", "SELECT 1", "SELECT file('" + filepath.Join(dir, AuditorFile) + "')"} {
+		if got := as(s, "default", "", sql); !strings.Contains(got, "USER_SESSION_LIMIT_EXCEEDED") {
+			t.Errorf("without a password: %s: %s", sql, got)
+		}
+	}
+	for user, password := range map[string]string{Auditor: s.auditor, Owner: s.owner} {
 		for _, path := range []string{secret, "/etc/passwd", "/proc/self/environ", "/proc/1/environ", "/proc/self/root" + secret, dir + "/../secrets.key"} {
 			if got := as(s, user, password, "SELECT file('"+path+"')"); strings.Contains(got, "AGE-SECRET-KEY") || strings.Contains(got, "root:") {
 				t.Errorf("%s reads %s: %s", user, path, got)

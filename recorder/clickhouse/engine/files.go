@@ -41,15 +41,19 @@ var serverConfig = template.Must(template.New("config.xml").Funcs(funcs).Parse(`
 `))
 
 // usersConfig makes the accounts. The engine starts its own queries as "default",
-// which has no password and therefore may do nothing but that.
+// which has no password: it may do nothing but that, and its session is the only one.
 var usersConfig = template.Must(template.New("users.xml").Parse(`<clickhouse>
-  <profiles><default/><reader><readonly>2</readonly></reader></profiles>
+  <profiles>
+    <default/>
+    <reader><readonly>2</readonly></reader>
+    <starter><max_sessions_for_user>1</max_sessions_for_user></starter>
+  </profiles>
   <quotas><default/></quotas>
   <users>
     <default>
       <no_password/>
       <networks><ip>127.0.0.1</ip></networks>
-      <profile>default</profile>
+      <profile>starter</profile>
       <quota>default</quota>
       <grants>
         <query>GRANT SYSTEM LISTEN ON *.*</query>
