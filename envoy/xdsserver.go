@@ -11,6 +11,7 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	upstreamhttpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
@@ -109,7 +110,16 @@ func (t *ClientTLS) socket() (*corev3.TransportSocket, error) {
 	if t.Certificate != "" {
 		common.TlsCertificates = []*tlsv3.TlsCertificate{{CertificateChain: file(t.Certificate), PrivateKey: file(t.Key)}}
 	}
-	config, err := anypb.New(&tlsv3.UpstreamTlsContext{CommonTlsContext: common, Sni: t.ServerName, AutoSniSanValidation: true})
+	ctx := &tlsv3.UpstreamTlsContext{CommonTlsContext: common}
+	if ip, err := netip.ParseAddr(t.ServerName); err == nil { // SNI knows names only (RFC 6066, 3)
+		common.GetValidationContext().MatchTypedSubjectAltNames = []*tlsv3.SubjectAltNameMatcher{{
+			SanType: tlsv3.SubjectAltNameMatcher_IP_ADDRESS,
+			Matcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: ip.Unmap().String()}},
+		}}
+	} else {
+		ctx.Sni, ctx.AutoSniSanValidation = t.ServerName, true
+	}
+	config, err := anypb.New(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -86,6 +86,9 @@ func certifiedNames(cfg *config.Config) []string {
 		names = append(names, hostOf(string(t.Listen)))
 	}
 	names = append(names, hostOf(string(cfg.Web.Listen)))
+	if x := cfg.Envoy.External; x != nil {
+		names = append(names, hostOf(string(x.Advertise)), x.TLS.ServerName)
+	}
 	slices.Sort(names)
 	names = slices.Compact(names)
 	return slices.DeleteFunc(names, func(n string) bool {

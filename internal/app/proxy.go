@@ -74,6 +74,22 @@ func (g *Gateway) startProxy(ctx context.Context, cfg *config.Config, group *err
 	return nil
 }
 
+// xdsOptions say how Envoy reaches this gateway: by sockets where it runs on this
+// machine, by TLS where it may run on another. There it has no fallback.
+func xdsOptions(cfg *config.Config) xds.Options {
+	o := xds.Options{SystemRoots: xds.SystemRoots(), Processor: xds.Processor{Socket: processorSocket(cfg)}, Fallback: fallbackSocket(cfg)}
+	x := cfg.Envoy.External
+	if x == nil {
+		return o
+	}
+	o.Processor = xds.Processor{Address: string(advertised(x))}
+	if x.ClientCA != "" {
+		o.Fallback = ""
+		o.Processor.TLS = &xds.ProcessorTLS{CA: x.TLS.CA, ServerName: x.TLS.ServerName, Certificate: x.TLS.Certificate, Key: x.TLS.Key}
+	}
+	return o
+}
+
 // Bootstrap is the bootstrap of the configuration's Envoy.
 func Bootstrap(cfg *config.Config) ([]byte, error) {
 	b := envoy.BootstrapConfig{MaxConnections: cfg.Envoy.MaxConnections}
@@ -81,7 +97,7 @@ func Bootstrap(cfg *config.Config) ([]byte, error) {
 		b.XDS.Address = string(advertised(x))
 		b.Admin = "127.0.0.1:9901"
 		if x.ClientCA != "" {
-			b.XDS.TLS = &envoy.ClientTLS{CA: "/etc/weir/ca.crt", Certificate: "/etc/weir/envoy.crt", Key: "/etc/weir/envoy.key"}
+			b.XDS.TLS = &envoy.ClientTLS{CA: x.TLS.CA, ServerName: x.TLS.ServerName, Certificate: x.TLS.Certificate, Key: x.TLS.Key}
 		}
 	} else {
 		b.XDS.Socket = processorSocket(cfg)

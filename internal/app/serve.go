@@ -70,11 +70,7 @@ func (g *Gateway) startProxyServices(ctx context.Context, cfg *config.Config, gr
 	if err != nil {
 		return err
 	}
-	options := xds.Options{SystemRoots: xds.SystemRoots(), Processor: xds.Processor{Socket: processorSocket(cfg)}, Fallback: fallbackSocket(cfg)}
-	if x := cfg.Envoy.External; x != nil {
-		options.Processor = xds.Processor{Address: string(advertised(x))}
-	}
-	g.xds, err = xds.New(xds.Config{Options: options, Validator: validator}, g.log.With("part", "xds"), g.metrics)
+	g.xds, err = xds.New(xds.Config{Options: xdsOptions(cfg), Validator: validator}, g.log.With("part", "xds"), g.metrics)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,9 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -199,6 +201,20 @@ func checkEnvoy(e *Envoy, r *report) {
 	if x.XDS != "" && !x.XDS.Loopback() && x.ClientCA == "" {
 		r.add("envoy.external.client_ca", "is missing: whoever reaches this address is handed credentials",
 			"write the CA of your Envoys' certificates, client_ca: file:PATH, or listen on loopback")
+	}
+	if x.ClientCA != "" {
+		checkExternalTLS(x, r)
+	}
+}
+
+func checkExternalTLS(x *External, r *report) {
+	for _, file := range []struct{ key, path string }{{"ca", x.TLS.CA}, {"certificate", x.TLS.Certificate}, {"key", x.TLS.Key}} {
+		if !path.IsAbs(file.path) {
+			r.add("envoy.external.tls."+file.key, "is not an absolute path", "write where the file is on Envoy's machine, for example /etc/weir/envoy.key")
+		}
+	}
+	if ip, err := netip.ParseAddr(x.TLS.ServerName); x.TLS.ServerName == "" || err == nil && ip.IsUnspecified() {
+		r.add("envoy.external.advertise", "is no address that an Envoy elsewhere could connect to", "write the name or address of this machine, as it is in the gateway's certificate")
 	}
 }
 

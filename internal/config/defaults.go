@@ -41,8 +41,8 @@ func complete(c *Config) {
 	if c.Envoy.Binary == "" && c.Envoy.External == nil {
 		c.Envoy.Binary = "envoy"
 	}
-	if e := c.Envoy.External; e != nil && e.Advertise == "" {
-		e.Advertise = e.XDS
+	if e := c.Envoy.External; e != nil {
+		completeExternal(e)
 	}
 	if c.Web.TLS == "" {
 		c.Web.TLS = On
@@ -60,6 +60,15 @@ func complete(c *Config) {
 		if t != nil { // nil where it could not be read
 			completeTarget(t)
 		}
+	}
+}
+
+func completeExternal(e *External) {
+	if e.Advertise == "" {
+		e.Advertise = e.XDS
+	}
+	if e.TLS.ServerName == "" {
+		e.TLS.ServerName, _ = e.Advertise.Split()
 	}
 }
 

@@ -101,6 +101,20 @@ type External struct {
 	Advertise Address `yaml:"advertise,omitempty"`
 	// CA in PEM that signs the certificates of Envoys; needed unless xds is on loopback.
 	ClientCA Ref `yaml:"client_ca,omitempty"`
+	// What that Envoy shows and trusts, where client_ca is set. All paths are on Envoy's machine.
+	TLS ExternalTLS `yaml:"tls"`
+}
+
+// ExternalTLS is Envoy's side of TLS to weir. Its files are never read by weir.
+type ExternalTLS struct {
+	// File with the CA that signed the gateway's certificate, in PEM.
+	CA string `yaml:"ca" default:"/etc/weir/ca.crt"`
+	// File with that Envoy's certificate chain, in PEM.
+	Certificate string `yaml:"certificate" default:"/etc/weir/envoy.crt"`
+	// File with that certificate's private key, in PEM.
+	Key string `yaml:"key" default:"/etc/weir/envoy.key"`
+	// Name or IP address in the gateway's certificate. Default: the host of advertise.
+	ServerName string `yaml:"server_name,omitempty"`
 }
 
 // Web is the port for people and probes.
