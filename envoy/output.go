@@ -54,6 +54,7 @@ func (o *output) logged(line string) {
 		// Not from Envoy's logger: the loader, the allocator, a crash.
 		r = record{level: slog.LevelWarn, component: "stderr", message: line}
 	}
+	r.redact()
 	if o.known(r) {
 		r.level = slog.LevelDebug
 	}
