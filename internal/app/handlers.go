@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +51,26 @@ type shared struct {
 	metrics  prometheus.Registerer
 	log      *slog.Logger
 	drain    time.Duration
+	live     live
+}
+
+// live are the sessions of each target of kind postgres, which outlive its
+// handler when the target changes: a client may cancel them all the same.
+type live struct {
+	mu sync.Mutex
+	by map[string]*postgres.Live
+}
+
+func (l *live) of(target string) *postgres.Live {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.by == nil {
+		l.by = map[string]*postgres.Live{}
+	}
+	if l.by[target] == nil {
+		l.by[target] = new(postgres.Live)
+	}
+	return l.by[target]
 }
 
 // signIn is the authenticator of the configuration of now.
@@ -233,7 +254,7 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			return dialer.DialContext(ctx, "tcp", string(t.Upstream.Address[0]))
 		},
-		Log: s.log, Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"target": name}, s.metrics),
+		Live: s.live.of(name), Log: s.log, Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"target": name}, s.metrics),
 	})
 	if err != nil {
 		return nil, err

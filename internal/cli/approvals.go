@@ -111,7 +111,7 @@ type ballot struct {
 	output
 	remote
 	signIn
-	ID     string `arg:"" help:"Id of the approval, or the beginning of it."`
+	ID     string `arg:"" help:"Id of the approval, all of it."`
 	Reason string `required:"" help:"Why; it is recorded."`
 }
 

@@ -241,6 +241,9 @@ func TestOtherKeys(t *testing.T) {
 		"file":       env(KeyFileEnv, elsewhere),
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "passphrase" && testing.Short() {
+				t.Skip("scrypt takes seconds")
+			}
 			data := filepath.Join(dir, name)
 			v, _ := newVault(t, ConfigFor(data, getenv))
 			if err := v.Set(t.Context(), "a", Hide(secretValue)); err != nil {
@@ -259,7 +262,7 @@ func TestOtherKeys(t *testing.T) {
 			}
 		})
 	}
-	wrong, _ := newVault(t, ConfigFor(filepath.Join(dir, "passphrase"), env(PassphraseEnv, "wrong")))
+	wrong, _ := newVault(t, ConfigFor(filepath.Join(dir, "key"), env(PassphraseEnv, "wrong")))
 	if _, err := wrong.Resolve(t.Context(), "secret:a"); err == nil || !strings.Contains(err.Error(), "sealed with another key") {
 		t.Errorf("got %v", err)
 	}

@@ -134,12 +134,9 @@ func (s *Server) vote(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, `send {"approve": true or false, "reason": "…"}`)
 		return
 	}
-	a, err := s.find(r.Context(), r.PathValue("id"))
-	if err != nil {
-		s.missing(w, r, err)
-		return
-	}
-	a, err = s.deps.Approvals.Vote(r.Context(), a.ID, *p, *b.Approve, b.Reason)
+	// A vote names the whole id: the beginning of one is the time at which it was
+	// asked for, and so may soon be another's.
+	a, err := s.deps.Approvals.Vote(r.Context(), r.PathValue("id"), *p, *b.Approve, b.Reason)
 	switch {
 	case errors.Is(err, ErrVote):
 		fail(w, http.StatusForbidden, err.Error())

