@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
 // The errors of Analyze. Text that does not parse is none of them: it is an
@@ -98,6 +96,9 @@ func (a *Analyzer) analyze(ctx context.Context, text string, c Catalog, searchPa
 	if strings.IndexByte(text, 0) >= 0 { // to the server it ends there
 		return unparsed(text), nil
 	}
+	if scansTooLong(text) {
+		return unparsed(text, RiskTooComplex), nil
+	}
 	tree, prints, err := a.parser.parse(ctx, text)
 	var syntax *syntaxError
 	switch {
@@ -109,10 +110,13 @@ func (a *Analyzer) analyze(ctx context.Context, text string, c Catalog, searchPa
 		return nil, err
 	}
 	out := &Analysis{Statements: make([]Statement, len(tree.GetStmts()))}
-	changed := false
+	changed, work := false, 0
 	for i, raw := range tree.GetStmts() {
 		s := &out.Statements[i]
-		a.one(s, raw.GetStmt(), strings.TrimSpace(statementText(text, raw)), prints[i], c, searchPath)
+		r := newRun(a, c, searchPath)
+		r.text, r.fingerprint, r.work = strings.TrimSpace(statementText(text, raw)), prints[i], work
+		r.whole(raw.GetStmt(), s)
+		work = r.work
 		if len(tree.GetStmts()) > 1 {
 			s.Risks = addRisk(s.Risks, RiskMultiStatement)
 		}
@@ -125,30 +129,6 @@ func (a *Analyzer) analyze(ctx context.Context, text string, c Catalog, searchPa
 		changed = changed || changesNames(s)
 	}
 	return out, nil
-}
-
-// one analyses one statement. What goes wrong in it is said, and is not an error.
-func (a *Analyzer) one(s *Statement, n *pg.Node, text, print string, c Catalog, searchPath []string) {
-	r := newRun(a, c, searchPath)
-	r.text, r.fingerprint = text, print
-	defer func() {
-		p := recover()
-		if p == nil {
-			return
-		}
-		risk := RiskInternalError
-		if err, ok := p.(error); ok && errors.Is(err, errTooComplex) {
-			risk = RiskTooComplex
-		}
-		*s = unparsed(text, risk).Statements[0]
-		s.Fingerprint = print
-	}()
-	s.Text, s.Fingerprint = text, print
-	r.statement(n, s)
-	if s.Opaque {
-		r.risk(RiskOpaque)
-	}
-	r.fill(s)
 }
 
 // unparsed is the analysis of a text that is not understood.

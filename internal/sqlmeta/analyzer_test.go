@@ -46,11 +46,16 @@ func TestNotUnderstood(t *testing.T) {
 		"SELECT 1; \\copy x":    RiskUnparsed,
 		"BASE_BACKUP":           RiskUnparsed,
 		"START_REPLICATION 0/0": RiskUnparsed,
-		"SELECT 1" + strings.Repeat("+1", 100_000):                                        RiskTooComplex,
-		"SELECT " + strings.Repeat("(SELECT 1),", 2_000) + "1":                            RiskTooComplex,
-		"SELECT " + strings.Repeat("customers.*,", 500) + "1 FROM customers":              RiskTooComplex,
-		"SELECT " + strings.Repeat("coalesce(", 2_100) + "1" + strings.Repeat(")", 2_100): RiskTooComplex,
-		"CREATE TABLE x (a int, b int GENERATED ALWAYS AS (a) VIRTUAL)":                   RiskUnparsed, // not in the grammar yet
+		"SELECT 1" + strings.Repeat("+1", 100_000):                                                            RiskTooComplex,
+		strings.Repeat("/*", 1<<19):                                                                           RiskTooComplex,
+		"SELECT 1" + strings.Repeat("+-", 1<<19):                                                              RiskTooComplex,
+		"SELECT 1 FROM stacked" + strings.Repeat(" NATURAL JOIN stacked", 1_500):                              RiskTooComplex,
+		"SELECT 1" + strings.Repeat(",a", 1<<18):                                                              RiskTooComplex,
+		"SELECT 1 FROM a" + strings.Repeat(",a", 2_000) + " WHERE " + strings.Repeat("z OR ", 1<<15) + "true": RiskTooComplex,
+		"SELECT " + strings.Repeat("(SELECT 1),", 2_000) + "1":                                                RiskTooComplex,
+		"SELECT " + strings.Repeat("customers.*,", 500) + "1 FROM customers":                                  RiskTooComplex,
+		"SELECT " + strings.Repeat("coalesce(", 2_100) + "1" + strings.Repeat(")", 2_100):                     RiskTooComplex,
+		"CREATE TABLE x (a int, b int GENERATED ALWAYS AS (a) VIRTUAL)":                                       RiskUnparsed, // not in the grammar yet
 	} {
 		s := analyze(t, text)
 		if !s.Opaque || s.Outputs != nil || !slices.Contains(s.Risks, risk) || !slices.Contains(s.Risks, RiskUnparsed) || s.Action != ActionUnknown {
@@ -190,5 +195,26 @@ func TestShadowed(t *testing.T) {
 	}
 	if r := Shadowed(shop, "a", "b").(Revisioned).Revision(); r != Shadowed(shop, "b", "a").(Revisioned).Revision() || r == shop.revision {
 		t.Errorf("the revision is %q", r)
+	}
+}
+
+// The work is bounded for a text, not for each of its statements.
+func TestManyStatements(t *testing.T) {
+	an, err := analyzer.Analyze(context.Background(), strings.Repeat("TABLE customers;", 1<<15), shop, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, last := an.Statements[0], an.Statements[len(an.Statements)-1]
+	if len(first.Outputs) != 9 || first.Opaque || !slices.Contains(last.Risks, RiskTooComplex) || !last.Opaque {
+		t.Errorf("first %+v, last %+v", first, last)
+	}
+}
+
+// What people write in comments and strings is no burden.
+func TestRulersAreRead(t *testing.T) {
+	line := strings.Repeat("*", 100)
+	text := strings.Repeat("/*"+line+"*/\n--"+strings.Repeat("=", 200)+"\n", 500) + "SELECT '" + strings.Repeat("-", 5_000) + "'"
+	if s := analyze(t, text); s.Opaque {
+		t.Errorf("refused: %v", s.Risks)
 	}
 }

@@ -74,7 +74,7 @@ func BenchmarkParts(b *testing.B) {
 			{"parse", func() error { _, err := s.parse(c.sql); return err }},
 			{"decode", func() error { _, _, err := decodeTree(raw); return err }},
 			{"lineage", func() error {
-				analyzer.one(new(Statement), tree.GetStmts()[0].GetStmt(), c.sql, "", catalog, path)
+				newRun(analyzer, catalog, path).whole(tree.GetStmts()[0].GetStmt(), new(Statement))
 				return nil
 			}},
 		} {

@@ -13,7 +13,7 @@ func (r *run) from(clause []*pg.Node, l *level) {
 		for _, it := range items {
 			it.lateralOnly = true
 		}
-		l.items = append(l.items[:len(l.items):len(l.items)], items...)
+		l.items = append(l.items, items...)
 	}
 	for _, it := range l.items[start:] {
 		it.lateralOnly = false
@@ -152,13 +152,13 @@ func (r *run) functionRows(n *pg.Node, definitions []*pg.Node, alias string, l *
 	switch {
 	case v.row != nil:
 		return rowset{columns: v.row, rest: all}, name
-	case n.GetFuncCall() != nil && !v.shape.scalar: // a row, but of what is not known
+	case n.GetFuncCall() != nil && v.anyRow:
 		all.opaque = true
 		return rowset{open: true, rest: all}, name
 	}
 	column := name
-	if len(v.shape.columns) == 1 {
-		column = v.shape.columns[0]
+	if v.lone != "" {
+		column = v.lone
 	} else if alias != "" {
 		column = alias
 	}

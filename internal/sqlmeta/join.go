@@ -11,6 +11,7 @@ import (
 func (r *run) joinExpr(j *pg.JoinExpr, l *level) []*item {
 	left := r.fromItem(j.GetLarg(), l)
 	saved := l.items
+	r.step(len(saved) + len(left))
 	for _, it := range left {
 		it.lateralOnly = true
 	}
@@ -73,7 +74,7 @@ func (r *run) joinRows(kind pg.JoinType, left, right *rowset, using []string) (r
 	merged := rows.columns[:len(rows.columns):len(rows.columns)]
 	for _, side := range []*rowset{left, right} {
 		for _, c := range side.columns {
-			r.step(1)
+			r.step(2)
 			if !slices.Contains(using, c.name) {
 				rows.columns = append(rows.columns, c)
 			}

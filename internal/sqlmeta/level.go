@@ -106,17 +106,22 @@ func hasSystemColumns(kind string) bool {
 	return kind == "r" || kind == "p" || kind == "m" || kind == "f" || kind == "S"
 }
 
+// stepsAtOnce is how many names compared make one step of work.
+const stepsAtOnce = 16
+
 // lookup resolves a column name without a relation in front of it, as the
 // server's colNameToVar: the innermost level that has it wins. Where the server
 // would find it ambiguous and refuse, all candidates count.
 func (r *run) lookup(l *level, name string) (value, bool) {
 	for ; l != nil; l = l.parent {
 		var found value
-		n, open := 0, false
+		n, open, looked := 0, false, 0
 		for _, it := range l.items {
+			looked++
 			if !it.byColumn || !l.sees(it) {
 				continue
 			}
+			looked += len(it.columns)
 			if v, ok := r.column(it, name); ok {
 				if n++; n == 1 {
 					found = v
@@ -128,6 +133,7 @@ func (r *run) lookup(l *level, name string) (value, bool) {
 				found = found.join(it.rest)
 			}
 		}
+		r.step(looked / stepsAtOnce)
 		if n > 0 && !open {
 			return found, true
 		}
@@ -145,6 +151,7 @@ func (r *run) lookup(l *level, name string) (value, bool) {
 // refnameNamespaceItem. With a schema only relations without an alias count.
 func (r *run) relation(l *level, schema, name string) (*item, bool) {
 	for ; l != nil; l = l.parent {
+		r.step(len(l.items) / stepsAtOnce)
 		for _, it := range l.items {
 			if !it.byName || !l.sees(it) {
 				continue

@@ -4,12 +4,16 @@ import (
 	"errors"
 	"maps"
 	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
 const (
-	// maxWork bounds the steps that one statement may take: a step is a node of
-	// the parse tree looked at, or a column put into a result.
+	// maxWork bounds the steps that one text may take: a step is a node of the
+	// parse tree looked at, or a column put into a result.
 	maxWork = 2_000_000
+	// statementWork is what every statement takes beside.
+	statementWork = 100
 	// maxDepth bounds how deep a statement may nest.
 	maxDepth = 2_000
 	// maxColumns is the server's MaxTupleAttributeNumber: no row has more columns.
@@ -111,6 +115,30 @@ func (r *run) flow(to, from value) {
 	if len(from.from) > 0 && len(to.from) > 0 {
 		r.flows = append(r.flows, flow{to.from, from.from})
 	}
+}
+
+// whole analyses a whole statement into s. What goes wrong in it is said, and is
+// not an error.
+func (r *run) whole(n *pg.Node, s *Statement) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		risk := RiskInternalError
+		if err, ok := p.(error); ok && errors.Is(err, errTooComplex) {
+			risk = RiskTooComplex
+		}
+		*s = unparsed(r.text, risk).Statements[0]
+		s.Fingerprint = r.fingerprint
+	}()
+	r.step(statementWork)
+	s.Text, s.Fingerprint = r.text, r.fingerprint
+	r.statement(n, s)
+	if s.Opaque {
+		r.risk(RiskOpaque)
+	}
+	r.fill(s)
 }
 
 // fill puts what was gathered into a statement.

@@ -27,6 +27,10 @@ const (
 	stackGuard = 16 << 10
 )
 
+// maxTree is the size of the largest parse tree that is taken out of a sandbox,
+// in bytes of JSON: about ten times as much memory as it is looked at.
+const maxTree = 32 << 20
+
 var untouched [stackGuard]byte
 
 // sandbox is one instance of PostgreSQL's parser. It serves one call at a time.
@@ -163,11 +167,11 @@ func (s *sandbox) read(result uint32) ([]byte, error) {
 		return nil, &syntaxError{string(s.cstring(message))}
 	}
 	at, _ := s.word(result)
-	tree := bytes.Clone(s.cstring(at))
-	if len(tree) == 0 {
-		return nil, fmt.Errorf("%w: no parse tree", errTrap)
+	tree := s.cstring(at)
+	if len(tree) == 0 || len(tree) > maxTree {
+		return nil, fmt.Errorf("%w: a parse tree of %d bytes", errTrap, len(tree))
 	}
-	return tree, nil
+	return bytes.Clone(tree), nil
 }
 
 func (s *sandbox) word(at uint32) (uint32, bool) { return s.module.Memory().ReadUint32Le(at) }

@@ -32,7 +32,10 @@ func (r *run) routineShape(c Routine) shape {
 
 // shaped gives a function's value the columns that its result has.
 func shaped(v value, s shape, name string, args []value) value {
-	v.shape = s
+	v.anyRow = !s.scalar && len(s.columns) == 0
+	if s.scalar && len(s.columns) == 1 {
+		v.lone = s.columns[0]
+	}
 	if strings.HasPrefix(name, "json") && strings.Contains(name, "_populate_record") && len(args) > 0 {
 		v.row = rowOf(args[0].row, v)
 		return v

@@ -13,8 +13,9 @@ type value struct {
 	typ uint32 // pg_type OID where it is a column's, 0 where it is not known
 	mod int32  // type modifier
 
-	row   []field // the columns of a composite value, where they are known
-	shape shape   // of a function's result
+	row    []field // the columns of a composite value, where they are known
+	anyRow bool    // it is a row, or may be one, of which the columns are not known
+	lone   string  // what a function calls its only column
 }
 
 // field is a named value: a column of a row.
