@@ -28,7 +28,8 @@ type signIn struct {
 	TokenText         string   `group:"Sign in:" name:"token" env:"WEIR_TOKEN" placeholder:"TOKEN" help:"A token that you have already."`
 }
 
-// get is a token, or "" where nothing says how to get one.
+// get is a token, or "" where too little says how to get one: much can be read
+// without.
 func (s *signIn) get(e *env) (string, error) {
 	if s.TokenText != "" {
 		return s.TokenText, nil
@@ -41,11 +42,13 @@ func (s *signIn) get(e *env) (string, error) {
 
 // require is a token, or an error that says how to get one.
 func (s *signIn) require(e *env) (string, error) {
-	t, err := s.get(e)
-	if err == nil && t == "" {
-		err = errors.New("who are you? Set WEIR_TOKEN, or WEIR_ISSUER and WEIR_CLIENT_ID so that a token can be fetched (see `weir token --help`)")
+	switch {
+	case s.TokenText != "":
+		return s.TokenText, nil
+	case s.Issuer == "" && s.ClientID == "":
+		return "", errors.New("who are you? Set WEIR_TOKEN, or WEIR_ISSUER and WEIR_CLIENT_ID so that a token can be fetched (see `weir token --help`)")
 	}
-	return t, err
+	return s.fetch(e)
 }
 
 // connect makes a client that shows a token where one can be had.
