@@ -199,10 +199,10 @@ func (w *world) curl(t *testing.T, token, path string, args ...string) result {
 	defer cancel()
 	args = append([]string{"-sS", "-i", "--http1.1", "--noproxy", "*", "--cacert", w.ca}, args...)
 	if token != "" { // not on the command line: a token may be longer than that takes
-		args = append(args, "-K", "-")
+		args = append(args, "-H", "@-")
 	}
 	cmd := w.command(ctx, nil, program, append(args, w.url(path))...)
-	cmd.Stdin = strings.NewReader("header = \"Authorization: Bearer " + token + "\"\n")
+	cmd.Stdin = strings.NewReader("Authorization: Bearer " + token + "\n")
 	return finish(t, cmd)
 }
 

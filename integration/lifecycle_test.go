@@ -135,6 +135,7 @@ func TestRestartContinues(t *testing.T) {
 	if end := h.result(t); end.code != 0 {
 		t.Fatal(end)
 	}
+	before := w.sessionOf(t, stage.Agent)
 	ca := w.weir(t, nil, "ca").out
 	hash := w.psql(t, w.agent(t), "select email from customers where id = 42;\n").out
 	if err := w.StopGateway(); err != nil {
@@ -146,6 +147,8 @@ func TestRestartContinues(t *testing.T) {
 	if a := w.state(t, h.id); a.State != gate.Approved || a.Votes[0].Reason != "ticket 1" {
 		t.Errorf("the approval of before: %+v", a)
 	}
+	soon(t, "ClickHouse answers", func() bool { return w.weir(t, nil, "sessions", "show", before.ID).code == 0 })
+	expect(t, w.weir(t, nil, "replay", before.ID).out, "create table before_restart", "approved by ann")
 	if got := w.weir(t, nil, "ca").out; got != ca || ca == "" {
 		t.Error("the development CA is another one")
 	}

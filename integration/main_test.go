@@ -98,6 +98,8 @@ func furtherTargets(s *stage.Settings) {
 	database("patient", s.Database, "session: {token_grace: 1h}")
 	database("tiny", s.Database, "limits: {statement: 4KiB, message: 64KiB, sessions: 2}, session: {startup: 2s, idle: 1s}")
 	database("lame", freeAddress(), "labels: {env: gone}")
+	all.listen["lame-api"] = freeAddress()
+	s.Targets += fmt.Sprintf("  lame-api: {kind: http, listen: %s, upstream: {url: http://%s}}\n", all.listen["lame-api"], freeAddress())
 }
 
 // freeAddress is one of the loopback on which nobody listens.

@@ -13,6 +13,8 @@ allow if {
 	input.operation.action in {"select", "set"}
 }
 
+allow if input.target.name == "lame-api"
+
 allow if {
 	input.target.name == "customers-api"
 	input.operation.method == "HEAD"
