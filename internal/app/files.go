@@ -20,16 +20,13 @@ func findEngine(self string) string {
 	return firstFile(candidates)
 }
 
-// envoyFallbacks are the Envoys to try where PATH has none.
+// envoyFallbacks are the Envoys to try where PATH has none: one beside this program.
 func envoyFallbacks(self string) []string {
-	candidates := []string{os.Getenv("WEIR_ENVOY"), filepath.Join(filepath.Dir(self), "envoy")}
-	var out []string
-	for _, c := range candidates {
-		if firstFile([]string{c}) != "" {
-			out = append(out, c)
-		}
+	beside := filepath.Join(filepath.Dir(self), "envoy")
+	if firstFile([]string{beside}) == "" {
+		return nil
 	}
-	return out
+	return []string{beside}
 }
 
 // partFolders are where `make` unpacks programs, seen from the program that it

@@ -97,7 +97,10 @@ func Run(ctx context.Context, o Options) error {
 // serves. It ends from the outside in.
 func (g *Gateway) run(ctx context.Context, cfg *config.Config) error {
 	var ending stack
-	err := g.build(ctx, cfg, &ending)
+	err := g.findProxy(ctx, cfg)
+	if err == nil {
+		err = g.build(ctx, cfg, &ending)
+	}
 	if err == nil {
 		err = g.serve(ctx, cfg, &ending)
 	}

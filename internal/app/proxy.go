@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,18 +35,31 @@ func (p *proxy) end() {
 	}
 }
 
-// prepareProxy finds the Envoy that will run, which also checks what is
-// published. Where Envoy runs elsewhere there is none, and nil.
-func (g *Gateway) prepareProxy(ctx context.Context, cfg *config.Config) (xds.Validator, error) {
+// findProxy finds the Envoy that will run. It comes first, as all else takes a
+// while to start.
+func (g *Gateway) findProxy(ctx context.Context, cfg *config.Config) error {
 	if !g.options.Children || cfg.Envoy.External != nil {
-		return nil, nil
+		return nil
 	}
-	binary, err := envoy.Find(ctx, envoy.Lookup{Path: cfg.Envoy.Binary, Fallbacks: envoyFallbacks(g.options.Self)})
+	lookup := envoy.Lookup{Path: cfg.Envoy.Binary, Fallbacks: envoyFallbacks(g.options.Self)}
+	if named := os.Getenv("WEIR_ENVOY"); named != "" && lookup.Path == "envoy" {
+		lookup.Path = named
+	}
+	binary, err := envoy.Find(ctx, lookup)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	g.envoy = &proxy{binary: binary}
-	return binary, nil
+	return nil
+}
+
+// validator checks what is published with the Envoy that will run it. Where Envoy
+// runs elsewhere there is none, and nil.
+func (g *Gateway) validator() xds.Validator {
+	if g.envoy == nil {
+		return nil
+	}
+	return g.envoy.binary
 }
 
 // startProxy starts Envoy and keeps it running until the sessions that it carries

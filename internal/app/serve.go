@@ -66,11 +66,8 @@ func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 
 // startProxyServices serves what Envoy asks for: xDS, ext_proc and ext_authz.
 func (g *Gateway) startProxyServices(ctx context.Context, cfg *config.Config, group *errgroup.Group, ending *stack) error {
-	validator, err := g.prepareProxy(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	g.xds, err = xds.New(xds.Config{Options: xdsOptions(cfg), Validator: validator}, g.log.With("part", "xds"), g.metrics)
+	var err error
+	g.xds, err = xds.New(xds.Config{Options: xdsOptions(cfg), Validator: g.validator()}, g.log.With("part", "xds"), g.metrics)
 	if err != nil {
 		return err
 	}
@@ -86,7 +83,12 @@ func (g *Gateway) startProxyServices(ctx context.Context, cfg *config.Config, gr
 		return fmt.Errorf("the fallback's socket: %w", err)
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	group.Go(func() error { return server.Serve(l) })
+	group.Go(func() error {
+		if err := server.Serve(l); !errors.Is(err, grpc.ErrServerStopped) { // it may be stopped before it began
+			return err
+		}
+		return nil
+	})
 	group.Go(func() error { return g.extproc.ServeFallback(serving, fallback) })
 	ending.push("sessions", func(ctx context.Context) error {
 		defer stop()
