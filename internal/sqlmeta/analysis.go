@@ -54,10 +54,13 @@ type Use string
 const (
 	UseOutput  Use = "output"  // delivered unchanged
 	UseDerived Use = "derived" // its value goes into an expression that is delivered or written
-	UseFilter  Use = "filter"  // WHERE, ON, USING, HAVING, LIMIT, FILTER
-	UseOrder   Use = "order"   // ORDER BY, also of a window or an aggregate
-	UseGroup   Use = "group"   // GROUP BY, DISTINCT, PARTITION BY, set operations
-	UseWrite   Use = "write"
+	// UseFilter is WHERE, ON, USING, HAVING, LIMIT, FILTER, the arguments of
+	// functions that return sets, and whatever else is computed from a column and
+	// neither delivered nor written: it can fail, and so tell of the value.
+	UseFilter Use = "filter"
+	UseOrder  Use = "order" // ORDER BY, also of a window or an aggregate
+	UseGroup  Use = "group" // GROUP BY, DISTINCT, PARTITION BY, set operations
+	UseWrite  Use = "write"
 )
 
 // ColumnUse is one use of a column; a column may have several.

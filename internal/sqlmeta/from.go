@@ -106,7 +106,9 @@ func (r *run) functionItem(f *pg.RangeFunction, l *level) *item {
 		}
 		if args := severalUnnested(parts[0], definitions); args != nil {
 			for _, a := range args {
-				it.columns = append(it.columns, field{"unnest", r.expr(a, l).derive()})
+				v := r.expr(a, l).derive()
+				r.use(v, UseFilter)
+				it.columns = append(it.columns, field{"unnest", v})
 			}
 			r.function("pg_catalog.unnest")
 			it.name = "unnest"
@@ -142,6 +144,7 @@ func (r *run) functionRows(n *pg.Node, definitions []*pg.Node, alias string, l *
 	v := r.expr(n, l)
 	name := r.outputName(n)
 	all := v.derive()
+	r.compute(v)
 	if len(definitions) > 0 {
 		rows := rowset{rest: all}
 		for _, d := range definitions {
@@ -171,6 +174,7 @@ func (r *run) xmlTable(t *pg.RangeTableFunc, l *level) *item {
 	for _, n := range t.GetNamespaces() {
 		all = all.join(r.expr(n.GetResTarget().GetVal(), l))
 	}
+	r.use(all, UseFilter)
 	it := &item{name: "xmltable"}
 	for _, n := range t.GetColumns() {
 		c := n.GetRangeTableFuncCol()
@@ -186,6 +190,7 @@ func (r *run) jsonTable(t *pg.JsonTable, l *level) *item {
 	for _, n := range t.GetPassing() {
 		all = all.join(r.jsonValue(n.GetJsonArgument().GetVal(), l))
 	}
+	r.use(all, UseFilter)
 	it := &item{name: "json_table"}
 	it.columns = r.jsonTableColumns(t.GetColumns(), all, l)
 	return aliased(it, t.GetAlias())

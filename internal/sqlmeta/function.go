@@ -18,8 +18,9 @@ var builtins = sync.OnceValue(func() map[string]shape {
 	out := make(map[string]shape, len(lines))
 	for _, line := range lines {
 		name, columns, found := strings.Cut(line, "=")
+		name, set := strings.CutSuffix(name, "+")
 		name, ofRow := strings.CutSuffix(name, "*")
-		s := shape{ofRow: ofRow, scalar: !found}
+		s := shape{ofRow: ofRow, set: set, scalar: !found}
 		if found && columns != "?" {
 			s.columns = strings.Split(columns, ",")
 			s.scalar = len(s.columns) == 1
@@ -36,6 +37,7 @@ type shape struct {
 	types   []uint32
 	scalar  bool
 	ofRow   bool // it takes a row as its only argument
+	set     bool // it returns a set
 }
 
 // call is a function call: its arguments, and what stands around them.
@@ -111,7 +113,7 @@ func (r *run) apply(f *pg.FuncCall, args []value) value {
 		case !known:
 			sh, known = s, true
 		case len(s.columns) != len(sh.columns) || s.scalar != sh.scalar:
-			sh = shape{}
+			sh = shape{set: sh.set || s.set}
 		}
 		r.function(c.Schema + "." + c.Name)
 		if !pure(c) {
@@ -122,6 +124,9 @@ func (r *run) apply(f *pg.FuncCall, args []value) value {
 		r.function(strings.Join(names, "."))
 		r.risk(RiskUnknownFunction)
 		r.obscure(&v)
+	}
+	if sh.set { // how many rows there are tells of the arguments
+		r.use(v, UseFilter)
 	}
 	return shaped(v, sh, name, args)
 }

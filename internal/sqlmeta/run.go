@@ -35,6 +35,7 @@ type run struct {
 	uses      map[use]struct{}
 	functions map[string]struct{}
 	risks     map[string]struct{}
+	computed  map[int32]struct{} // columns that expressions are computed from, delivered or not
 	flows     []flow
 	modifies  string // the gravest of the actions of data-modifying WITH queries
 
@@ -65,6 +66,7 @@ func newRun(a *Analyzer, c Catalog, searchPath []string) *run {
 		uses:      map[use]struct{}{},
 		functions: map[string]struct{}{},
 		risks:     map[string]struct{}{},
+		computed:  map[int32]struct{}{},
 	}
 	r.routines, _ = c.(Routines)
 	return r
@@ -106,6 +108,18 @@ func (r *run) use(v value, u Use) {
 	}
 }
 
+// compute notes that a value is computed: even where nothing comes of it, it can
+// fail, and its failing tells of the columns. A column as such cannot.
+func (r *run) compute(v value) {
+	if r.viewing > 0 || v.direct || v.relation != 0 {
+		return
+	}
+	r.step(len(v.from))
+	for _, n := range v.from {
+		r.computed[n] = struct{}{}
+	}
+}
+
 func (r *run) table(t TableUse) { r.tables[t] = struct{}{} }
 
 // flow notes that a column is written from a value.
@@ -143,6 +157,15 @@ func (r *run) whole(n *pg.Node, s *Statement) {
 
 // fill puts what was gathered into a statement.
 func (r *run) fill(s *Statement) {
+	used := make(map[int32]bool, len(r.uses))
+	for u := range r.uses {
+		used[u.column] = used[u.column] || u.use != UseWrite && u.use != UseOutput
+	}
+	for n := range r.computed {
+		if !used[n] {
+			r.uses[use{n, UseFilter}] = struct{}{}
+		}
+	}
 	for u := range r.uses {
 		c := r.refs.columns[u.column]
 		s.Columns = append(s.Columns, ColumnUse{c, u.use})

@@ -166,6 +166,7 @@ func (r *run) values(s *pg.SelectStmt, l *level) rowset {
 	for i, n := range s.GetValuesLists() {
 		for j, e := range n.GetList().GetItems() {
 			v := r.expr(e, l).moved()
+			r.compute(v)
 			switch {
 			case i == 0:
 				rows.columns = append(rows.columns, field{columnN(j), v})

@@ -7,7 +7,7 @@ import (
 // routineShape is the columns of a function of the catalog.
 func (r *run) routineShape(c Routine) shape {
 	if len(c.Outputs) > 0 {
-		s := shape{scalar: len(c.Outputs) == 1}
+		s := shape{scalar: len(c.Outputs) == 1, set: c.ReturnsSet}
 		for _, o := range c.Outputs {
 			s.columns = append(s.columns, o.Name)
 			s.types = append(s.types, o.TypeOID)
@@ -15,7 +15,7 @@ func (r *run) routineShape(c Routine) shape {
 		return s
 	}
 	if rel, ok := r.routines.RelationByType(c.ReturnType); ok {
-		s := shape{}
+		s := shape{set: c.ReturnsSet}
 		for _, o := range rel.Columns {
 			s.columns = append(s.columns, o.Name)
 			s.types = append(s.types, o.TypeOID)
@@ -25,9 +25,9 @@ func (r *run) routineShape(c Routine) shape {
 	const record, anyElement, anyCompatible = 2249, 2283, 5077
 	switch c.ReturnType {
 	case record, anyElement, anyCompatible:
-		return shape{}
+		return shape{set: c.ReturnsSet}
 	}
-	return shape{scalar: true}
+	return shape{scalar: true, set: c.ReturnsSet}
 }
 
 // shaped gives a function's value the columns that its result has.

@@ -36,6 +36,7 @@ func (r *run) targets(list []*pg.Node, l *level) rowset {
 		if c := t.GetVal().GetAConst(); c != nil {
 			v.typ, v.mod = constantType(c), -1
 		}
+		r.compute(v)
 		r.put(&rows, field{name, v.kept()})
 	}
 	return rows

@@ -405,3 +405,25 @@ SELECT regexp_split_to_table(ssn, '-') FROM customers
 SELECT spy(ssn) FROM customers
 
 SELECT spy(name) FROM customers
+
+SELECT count(*) FROM customers c, generate_series(1, ascii(c.ssn))
+
+SELECT count(*) FROM (SELECT generate_series(1, ascii(ssn)) FROM customers) x
+
+SELECT EXISTS (SELECT generate_series(1, ascii(ssn) - 56) FROM customers)
+
+SELECT count(*) FROM customers c, unnest(string_to_array(c.ssn, '1'), ARRAY[1])
+
+SELECT count(*) FROM customers c, xmltable('/a' PASSING (c.ssn::xml) COLUMNS x int)
+
+SELECT count(*) FROM customers c, json_table(c.ssn::jsonb, '$' COLUMNS (x int PATH '$'))
+
+WITH x AS MATERIALIZED (SELECT ssn::int FROM customers) SELECT count(*) FROM x
+
+SELECT count(*) FROM (SELECT 1 / (ascii(ssn) - 49) FROM customers OFFSET 0) x
+
+SELECT 1 FROM (VALUES ((SELECT max(ssn::int) FROM customers))) v
+
+SELECT 1 FROM int4((SELECT max(ssn) FROM customers))
+
+INSERT INTO orders (id) SELECT id FROM (SELECT id, ssn::int FROM customers) x
