@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/weir-gateway/weir/internal/config"
 )
 
 // Version is stamped at build time.
@@ -120,7 +122,12 @@ type reported struct{ error }
 
 func report(w io.Writer, err error) int {
 	var done reported
-	if !errors.As(err, &done) {
+	var mistakes *config.Error
+	switch {
+	case errors.As(err, &done):
+	case errors.As(err, &mistakes) && mistakes.Error() == err.Error(): // each line says its file
+		_, _ = fmt.Fprintln(w, err.Error())
+	default:
 		_, _ = fmt.Fprintln(w, "weir: "+err.Error())
 	}
 	return exitError
