@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 type share struct {
 	name      string
 	alone, in float64
+	above     int // of a function: the fewest frames that were above it
 }
 
 // breakdown says where the time of a CPU profile went.
@@ -59,6 +61,7 @@ const (
 // ownerOf names the room or library of a function, "" for the standard library.
 func ownerOf(function string) string {
 	function, _, _ = strings.Cut(function, "[") // what a generic function is made for
+	function = strings.TrimPrefix(strings.TrimPrefix(function, "type:.hash."), "type:.eq.")
 	if rest, ok := strings.CutPrefix(function, module); ok {
 		return "weir: " + room(rest)
 	}
@@ -105,8 +108,13 @@ func breakDown(text string) (*breakdown, error) {
 		}
 		at(kinds, kindOf(stack)).alone += t
 		at(functions, stack[0]).alone += t
-		for _, f := range unique(stack) {
-			at(functions, f).in += t
+		seen := map[string]bool{}
+		for i, f := range stack {
+			if s := at(functions, f); !seen[f] {
+				seen[f] = true
+				s.in += t
+				s.above = min(s.above, i)
+			}
 		}
 	}
 	if b.total == 0 {
@@ -118,7 +126,7 @@ func breakDown(text string) (*breakdown, error) {
 
 func at(m map[string]*share, name string) *share {
 	if m[name] == nil {
-		m[name] = &share{name: name}
+		m[name] = &share{name: name, above: math.MaxInt}
 	}
 	return m[name]
 }
@@ -126,7 +134,7 @@ func at(m map[string]*share, name string) *share {
 func (b *breakdown) shares(m map[string]*share) []share {
 	var out []share
 	for _, s := range m {
-		out = append(out, share{s.name, s.alone / float64(b.total), s.in / float64(b.total)})
+		out = append(out, share{s.name, s.alone / float64(b.total), s.in / float64(b.total), s.above})
 	}
 	slices.SortFunc(out, func(a, b share) int {
 		return cmp.Or(cmp.Compare(b.alone, a.alone), cmp.Compare(a.name, b.name))
@@ -199,8 +207,4 @@ func kindOf(stack []string) string {
 
 func has(stack []string, names ...string) bool {
 	return slices.ContainsFunc(stack, func(f string) bool { return slices.Contains(names, f) })
-}
-
-func unique(stack []string) []string {
-	return slices.Compact(slices.Sorted(slices.Values(stack)))
 }

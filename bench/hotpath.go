@@ -36,11 +36,13 @@ func functionTable(b *strings.Builder, title string, functions []share) {
 	}
 }
 
-// ownFunctions are those of ours with the most below them.
+// ownFunctions are those of ours with the most below them. Of a chain in which
+// each only calls the next, the last stands for all.
 func (p profiled) ownFunctions() []share {
 	own := slices.DeleteFunc(slices.Clone(p.functions), func(s share) bool { return !strings.HasPrefix(s.name, module) })
-	slices.SortStableFunc(own, func(a, b share) int { return cmp.Compare(b.in, a.in) })
-	return own[:min(20, len(own))]
+	slices.SortFunc(own, func(a, b share) int { return cmp.Or(cmp.Compare(b.in, a.in), cmp.Compare(a.above, b.above)) })
+	own = slices.CompactFunc(own, func(a, b share) bool { return a.in == b.in })
+	return own[:min(16, len(own))]
 }
 
 // sentences say the same in words.

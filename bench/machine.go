@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -42,7 +41,6 @@ func describeMachine(ctx context.Context) (machine, error) {
 		{"machine", fmt.Sprintf("%s, %d cores shared by client, Envoy, weir, ClickHouse and PostgreSQL", processor(), runtime.NumCPU())},
 		{"memory", fmt.Sprintf("%.0f GiB", float64(number(strings.TrimSuffix(fields("/proc/meminfo")["MemTotal"], " kB")))/(1<<20))},
 		{"kernel", say("uname", "-sr")},
-		{"load when it began", load()},
 		{"Envoy", envoy},
 		{"PostgreSQL", strings.TrimPrefix(say(filepath.Join(paths.PostgresBin, "postgres"), "--version"), "postgres (PostgreSQL) ")},
 		{"pgbench", strings.TrimPrefix(say(paths.Client("pgbench"), "--version"), "pgbench (PostgreSQL) ")},
@@ -61,14 +59,4 @@ func processor() string {
 		return strings.Join(strings.Fields(name), " ")
 	}
 	return runtime.GOARCH
-}
-
-// load says whether others were at work when the run began.
-func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	f := strings.Fields(string(text))
-	return strings.Join(f[:min(3, len(f))], " ")
 }

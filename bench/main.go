@@ -70,12 +70,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 	}()
 	started := time.Now()
+	around := others{before: rig.lookForOthers(ctx)}
 	results := measure(ctx, rig)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	profiles := profileAll(ctx, rig)
-	r := report{machine: m, options: o, results: results, profiles: profiles, notes: rig.notes, took: time.Since(started)}
+	around.after = rig.lookForOthers(ctx)
+	r := report{machine: m, options: o, results: results, profiles: profiles, notes: rig.notes, others: around, took: time.Since(started)}
 	if err := r.write(o.out); err != nil {
 		return err
 	}

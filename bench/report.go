@@ -18,6 +18,7 @@ type report struct {
 	results  *results
 	profiles []profiled
 	notes    []string
+	others   others
 	took     time.Duration
 }
 
@@ -42,10 +43,13 @@ func (r report) text() string {
 	for _, m := range r.machine {
 		fmt.Fprintf(&b, "| %s | %s |\n", m.what, m.is)
 	}
-	fmt.Fprintf(&b, "| load when it ended | %s |\n", load())
+	fmt.Fprintf(&b, "| others at work | %.0f %% of all processors before it, %.0f %% after it |\n", 100*r.others.before, 100*r.others.after)
 	fmt.Fprintf(&b, "| run | `%s`, %s |\n", r.options.command(), r.took.Round(time.Second))
 	if r.options.quick {
 		b.WriteString("\n**A smoke run: one short round. The numbers mean little.**\n")
+	}
+	if r.others.disturb() {
+		b.WriteString("\n**Others were at work on this machine: the numbers are worse than those of a quiet one, and noisy.**\n")
 	}
 	r.overview(&b)
 	r.bars(&b)
