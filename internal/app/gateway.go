@@ -169,7 +169,7 @@ func (g *Gateway) buildSessions(cfg *config.Config) (err error) {
 	if g.masker, err = mask.New(mask.Keys{HMAC: key}); err != nil {
 		return err
 	}
-	if g.analyzer, err = sqlmeta.New(sqlmeta.Config{MaxBytes: largestStatement(cfg)}); err != nil {
+	if g.analyzer, err = sqlmeta.New(sqlmeta.Config{MaxBytes: largestStatement(cfg), CompiledDir: dataPath(cfg, "parser")}); err != nil {
 		return err
 	}
 	if g.identityMetrics, err = identity.NewMetrics(g.metrics); err != nil {
