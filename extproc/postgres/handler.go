@@ -60,16 +60,20 @@ func (h *Handler) ServeTunnel(ctx context.Context, t *extproc.Tunnel) {
 	ready := time.Now().Add(h.cfg.Startup)
 	setDeadline(t, ready)
 	// A gateway that stops does not wait for those who have not signed in yet.
-	stop := context.AfterFunc(ctx, func() { setDeadline(t, time.Unix(1, 0)) })
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		setDeadline(t, time.Unix(1, 0))
+	})
 	s := h.open(ctx, t)
 	if s == nil {
 		stop()
 		return
 	}
 	if !stop() {
-		s.shut()
-		s.finish(ctx, "the gateway stopped")
-		return
+		// The client has been told that it is in: it is told too why it ends, as
+		// any session is. The deadline must not come in between.
+		<-stopped
 	}
 	setDeadline(t, time.Time{})
 	s.run(ctx)

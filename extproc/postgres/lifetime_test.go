@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"strings"
@@ -117,6 +118,20 @@ func TestServerSaysWhyItEnds(t *testing.T) {
 	}
 }
 
+// readyConn does something as soon as the client has been told that it is in.
+type readyConn struct {
+	net.Conn
+	then func()
+}
+
+func (c *readyConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if bytes.HasSuffix(p, readyForQuery(nil, txIdle)) {
+		c.then()
+	}
+	return n, err
+}
+
 func TestDrain(t *testing.T) {
 	t.Run("idle", func(t *testing.T) {
 		w := fakeWorld(t)
@@ -126,6 +141,36 @@ func TestDrain(t *testing.T) {
 		if got := w.reason(); got != "the gateway stopped" {
 			t.Errorf("recorded %q", got)
 		}
+	})
+	// The gateway stops when the client has just been told that it is in.
+	t.Run("just signed in", func(t *testing.T) {
+		w := fakeWorld(t)
+		w.toClient = func(c net.Conn) net.Conn { return &readyConn{Conn: c, then: func() { w.cancel() }} }
+		c := dialRaw(t, w.serve(newFakeServer().serve(t)))
+		sees(t, []string{describeMessage(c.receive())}, "FATAL 57P01")
+		if got := w.reason(); got != "the gateway stopped" {
+			t.Errorf("recorded %q", got)
+		}
+	})
+	// The client asks for more when the session is to end.
+	t.Run("asked for more", func(t *testing.T) {
+		w := fakeWorld(t)
+		release := make(chan struct{})
+		defer close(release)
+		server := newFakeServer()
+		server.after = slowServer(release)
+		c := dialRaw(t, w.serve(server.serve(t)))
+		c.send(&pgproto3.Query{String: "SELECT 1"})
+		waitFor(t, func() bool { return len(w.ledger.texts()) == 1 })
+		s := w.handler.live.find(keyOf(c.pid, c.key))
+		w.cancel()
+		waitFor(t, func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.ending != nil
+		})
+		c.send(&pgproto3.Query{String: "SELECT 2"})
+		sees(t, []string{describeMessage(c.receive())}, "FATAL 57P01")
 	})
 	t.Run("busy", func(t *testing.T) {
 		w := fakeWorld(t)

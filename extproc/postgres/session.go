@@ -208,7 +208,15 @@ func (s *session) endClientSide(err error) {
 	case errors.As(err, &p):
 		s.because(p.message)
 		s.end(&ending{p.message, p}, true)
-	case errors.Is(err, errEnded), s.closed.Load():
+	case errors.Is(err, errEnded):
+		// Whoever ends the session may not have said so to the client yet.
+		s.mu.Lock()
+		e := s.ending
+		s.mu.Unlock()
+		if e != nil {
+			s.end(e, true)
+		}
+	case s.closed.Load():
 	case errors.Is(err, errServerGone):
 		_ = s.serverConn.SetReadDeadline(time.Now().Add(linger))
 		<-s.serverEnd // the server may have said why

@@ -191,6 +191,8 @@ type world struct {
 	people   *people
 	log      lockedBuffer
 	peer     string // address of clients, where it is not the real one
+	// toClient, if set, is what the gateway has for the client's connection.
+	toClient func(net.Conn) net.Conn
 	ca       *pki.CA
 
 	mu      sync.Mutex // guards rules
@@ -355,6 +357,9 @@ func (w *world) tunnel(ctx context.Context, client net.Conn, upstream string) {
 	peer := w.peer
 	if peer == "" {
 		peer = client.RemoteAddr().String()
+	}
+	if w.toClient != nil {
+		client = w.toClient(client)
 	}
 	w.handler.ServeTunnel(ctx, &extproc.Tunnel{
 		Target: w.cfg.Target.Name, Peer: extproc.Peer{Address: peer}, Client: client, Server: server,
