@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -280,4 +281,73 @@ func TestHeldInEachMode(t *testing.T) {
 			}
 		})
 	}
+}
+
+// asked is a curl whose request waits for people.
+type asked struct {
+	id   string // of the approval
+	done chan result
+	stop context.CancelFunc
+}
+
+// ask removes a customer and waits until an approval is asked for.
+func (w *world) ask(t *testing.T, path string) *asked {
+	t.Helper()
+	program, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("there is no curl")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	cmd := w.command(ctx, nil, program, "-sS", "-i", "--http1.1", "--noproxy", "*", "--cacert", w.ca, "-X", "DELETE", "-H", "@-", w.url(path))
+	cmd.Stdin = strings.NewReader("Authorization: Bearer " + w.agent(t) + "\n")
+	a := &asked{done: make(chan result, 1), stop: cancel}
+	go func() {
+		out, err := cmd.Output()
+		a.done <- result{out: string(out), err: fmt.Sprint(err)}
+	}()
+	soon(t, "an approval is asked for", func() bool {
+		var list []gate.Approval
+		_ = json.Unmarshal([]byte(w.weir(t, nil, "approvals", "list", "-o", "json").out), &list)
+		for _, one := range list {
+			if one.Operation.Text == "DELETE "+path {
+				a.id = one.ID
+			}
+		}
+		return a.id != ""
+	})
+	return a
+}
+
+func TestRequestIsHeld(t *testing.T) {
+	w := shared(t)
+	ann := w.mint(t, stage.Approver, person("dba"))
+	t.Run("approved", func(t *testing.T) {
+		a := w.ask(t, "/customers/9001")
+		if len(w.api.to("/customers/9001")) > 0 {
+			t.Error("the API was sent what is held")
+		}
+		expect(t, w.vote(t, ann, "approve", a.id, "ticket 43").out, "it is approved")
+		expect(t, (<-a.done).out, "HTTP/1.1 204 No Content")
+		if n := len(w.api.to("/customers/9001")); n != 1 {
+			t.Errorf("the API was asked %d times", n)
+		}
+	})
+	t.Run("denied", func(t *testing.T) {
+		a := w.ask(t, "/customers/9002")
+		expect(t, w.vote(t, ann, "deny", a.id, "no").out, "it is denied")
+		got := <-a.done
+		p := got.refusal(t, "403 Forbidden")
+		if p.Rule != "approval_denied" || p.Approval != a.id || len(w.api.to("/customers/9002")) > 0 {
+			t.Errorf("%+v", p)
+		}
+	})
+	t.Run("the client goes away", func(t *testing.T) {
+		a := w.ask(t, "/customers/9003")
+		a.stop()
+		soon(t, "the approval is withdrawn", func() bool { return w.state(t, a.id).State == gate.Withdrawn })
+		if len(w.api.to("/customers/9003")) > 0 {
+			t.Error("the API was sent what nobody waits for")
+		}
+	})
 }

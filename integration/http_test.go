@@ -15,8 +15,8 @@ import (
 
 // problem is what the gateway answers a refused request with (RFC 9457).
 type problem struct {
-	Type, Title, Detail, Rule, Hint, Decision string
-	Status                                    int
+	Type, Title, Detail, Rule, Hint, Decision, Approval string
+	Status                                              int
 }
 
 // refusal is the problem in curl's output.

@@ -96,6 +96,8 @@ func furtherTargets(s *stage.Settings) {
 	}
 	all.listen = map[string]string{}
 	database("patient", s.Database, "session: {token_grace: 1h}")
+	_, port, _ := net.SplitHostPort(all.listen["patient"])
+	s.Targets = strings.Replace(s.Targets, all.listen["patient"], "0.0.0.0:"+port, 1)
 	database("tiny", s.Database, "limits: {statement: 4KiB, message: 64KiB, sessions: 2}, session: {startup: 2s, idle: 1s}")
 	database("lame", freeAddress(), "labels: {env: gone}")
 	all.listen["lame-api"] = freeAddress()

@@ -20,6 +20,19 @@ allow if {
 	input.operation.method == "HEAD"
 }
 
+# A customer is removed by two: an agent who asks, and an administrator.
+allow if removes_customer
+
+hold contains {"rule": "remove_customer", "approvers": ["group:dba"], "required": 1, "ttl": "15m", "reason": "removes a customer"} if {
+	removes_customer
+}
+
+removes_customer if {
+	input.target.name == "customers-api"
+	input.operation.method == "DELETE"
+	startswith(input.operation.path, "/customers/90")
+}
+
 # Prices are changed by two people.
 hold contains {"rule": "price_change", "approvers": ["group:dba"], "required": 2, "ttl": "15m", "reason": "changes prices"} if {
 	input.operation.action == "update"
