@@ -240,6 +240,8 @@ func (s *session) endServerSide(err error) {
 		s.end(&ending{p.message, p}, true)
 	case errors.Is(err, errClientGone):
 		s.because("the client went away")
+	case s.terminating.Load(): // the server hangs up on who has taken leave
+		s.because("the client ended it")
 	default:
 		s.because("the server closed the connection")
 		var last *problem
