@@ -106,12 +106,11 @@ func furtherTargets(s *stage.Settings) {
 
 // freeAddress is one of the loopback on which nobody listens.
 func freeAddress() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := stage.FreeAddress()
 	if err != nil {
 		panic(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return address
 }
 
 // own is a stage for one test, with a gateway that runs.

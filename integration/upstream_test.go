@@ -79,21 +79,20 @@ func TestWrongCredential(t *testing.T) {
 // A server that shows another certificate than the configuration demands is not
 // given the password.
 func TestServerOfAnotherName(t *testing.T) {
+	late := freeAddress()
 	w := own(t, stage.Options{Edit: func(s *stage.Settings) {
 		s.Targets = strings.Replace("  late: {kind: postgres, listen: LISTEN, upstream: {address: ADDRESS, user: weir_shop, password: secret:shop, database: shop, tls: verify-full, ca: file:ca.crt, server_name: db.example}}\n",
 			"ADDRESS", s.Database, 1)
-		s.Targets = strings.Replace(s.Targets, "LISTEN", lateAddress, 1)
+		s.Targets = strings.Replace(s.Targets, "LISTEN", late, 1)
 	}})
 	before := w.signIns(t)
-	got := w.psqlTo(t, w.conninfoTo(lateAddress, ""), w.agent(t), "select 1;\n")
+	got := w.psqlTo(t, w.conninfoTo(late, ""), w.agent(t), "select 1;\n")
 	expect(t, got.err, "FATAL:  the gateway could not sign in to target late", "HINT:  The gateway's operator can see the reason in its log.")
 	if w.signIns(t) != before {
 		t.Error("the password was given away")
 	}
 	expect(t, w.GatewayLog(), "db.example")
 }
-
-var lateAddress = freeAddress()
 
 // starts runs `weir up` with a changed configuration that cannot work, beside a
 // folder of its own.

@@ -73,11 +73,10 @@ func (s *Stage) configure(ctx context.Context, edit func(*Settings)) error {
 		Classification: filepath.Join(filepath.Dir(root), "examples", "shop", "classification.yaml"),
 	}
 	for _, address := range []*string{&s.Settings.DatabaseListen, &s.Settings.APIListen, &s.Settings.Web} {
-		port, err := freePort(ctx)
-		if err != nil {
+		var err error
+		if *address, err = FreeAddress(); err != nil {
 			return err
 		}
-		*address = fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	if edit != nil {
 		edit(&s.Settings)

@@ -9,11 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/weir-gateway/weir/integration/issuer"
 	"github.com/weir-gateway/weir/integration/parts"
@@ -124,16 +124,22 @@ func (s *Stage) Path(elem ...string) string {
 	return filepath.Join(append([]string{s.Dir}, elem...)...)
 }
 
-// freePort finds a port of the loopback that nobody listens on.
-func freePort(ctx context.Context) (int, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// The ports that stages take lie below those that systems give to outgoing
+// connections (32768 and up on Linux): such a connection would take one between
+// its choice and its use.
+const (
+	firstPort = 15_000
+	ports     = 15_000
+)
+
+// FreeAddress is one of the loopback on which nobody listens.
+func FreeAddress() (string, error) {
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(ports))
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+		if err == nil {
+			return address, l.Close()
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(port)
+	return "", errors.New("no free port was found")
 }
