@@ -75,7 +75,7 @@ update orders set note = 'seen' where id = 77;
 `)
 	expect(t, said.out, masked(c.SSN), "UPDATE 1")
 	s := w.sessionOf(t, "watched-agent")
-	if s.Target != "shop" || s.Database != "shop" || s.Principal != "agent" || s.Issuer != w.Issuer.URL || s.Refused != 1 || len(s.Operation) != 4 {
+	if s.Target != "shop" || s.Database != "shop" || s.Principal != "agent" || s.Issuer != w.Issuer.URL || s.EndReason != "the client ended it" || s.Refused != 1 || len(s.Operation) != 4 {
 		t.Errorf("%+v", s)
 	}
 	expect(t, s.Client, "127.0.0.1:", "psql")
