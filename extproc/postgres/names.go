@@ -26,10 +26,19 @@ type names struct {
 	aheadAll   bool              // all others were closed since the last Sync
 	pending    map[string]int    // changes that the server has not answered
 	pendingAll int
+	// keepsUnnamed says that closing all leaves the unnamed one, as DEALLOCATE ALL
+	// and DISCARD ALL leave the unnamed statement.
+	keepsUnnamed bool
 }
 
 func newNames() names {
 	return names{confirmed: map[string]*bound{}, ahead: map[string]*bound{}, pending: map[string]int{}}
+}
+
+func newStatementNames() names {
+	n := newNames()
+	n.keepsUnnamed = true
+	return n
 }
 
 // change is what an answer of the server confirms about a name.
@@ -63,7 +72,11 @@ func (n *names) find(name string) (b *bound, settled bool) {
 func (c *change) announce() {
 	n := c.of
 	if c.all {
+		unnamed, settled := n.find("")
 		clear(n.ahead)
+		if n.keepsUnnamed && settled && unnamed != nil {
+			n.ahead[""] = unnamed
+		}
 		n.aheadAll = true
 		n.pendingAll++
 		return
@@ -78,7 +91,11 @@ func (c *change) resolve(done bool) {
 	if c.all {
 		n.pendingAll--
 		if done {
+			unnamed := n.confirmed[""]
 			clear(n.confirmed)
+			if n.keepsUnnamed && unnamed != nil {
+				n.confirmed[""] = unnamed
+			}
 		}
 		return
 	}

@@ -115,7 +115,7 @@ func (h *Handler) newSession(t *extproc.Tunnel, g *greeting, p gate.Principal, d
 			Client: gate.Client{Address: t.Peer.Address, TLS: g.tlsVersion(&t.Peer), Application: g.params.app},
 		},
 		client: g.reader, clientConn: g.conn, serverConn: t.Server,
-		statements: newNames(), portals: newNames(), serverEnd: make(chan struct{}),
+		statements: newStatementNames(), portals: newNames(), serverEnd: make(chan struct{}),
 	}
 	s.batch.copyFrom = -1
 	s.changed.L = &s.mu
