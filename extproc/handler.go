@@ -43,8 +43,8 @@ type Tunnel struct {
 
 // TunnelHandler serves one tunnel. When it returns, both ends are closed; when it
 // panics, the connection is reset. ctx ends with the tunnel, at the latest when
-// what the client had sent before it left has been read, and when the gateway
-// shuts down; there is then still time for last words.
+// what the client had sent before it left has been read: its cause is ErrEnded then.
+// It also ends when the gateway shuts down; there is then still time for last words.
 type TunnelHandler interface {
 	ServeTunnel(ctx context.Context, t *Tunnel)
 }

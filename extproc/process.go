@@ -36,9 +36,9 @@ func (s *Server) Process(g extprocv3.ExternalProcessor_ProcessServer) error {
 		s.log.WarnContext(ctx, "ext_proc: a stream was refused", "err", err)
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	st := s.newStream(g, cancel)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	st := s.newStream(g, func() { cancel(ErrEnded) })
 	defer st.release()
 	target := targetOf(ctx)
 	if own := first.GetResponseHeaders(); own != nil {

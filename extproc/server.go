@@ -137,7 +137,8 @@ func (s *Server) Drain(ctx context.Context) error {
 }
 
 // enter counts a session in, unless the server drains. The context of the
-// session ends with its parent, with leave, and when the server drains.
+// session ends with its parent (its cause is ErrEnded then), with leave, and when
+// the server drains.
 func (s *Server) enter(parent context.Context) (ctx context.Context, leave func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,11 +146,13 @@ func (s *Server) enter(parent context.Context) (ctx context.Context, leave func(
 		return nil, nil, false
 	}
 	s.sessions++
-	ctx, cancel := context.WithCancel(parent)
-	unhook := context.AfterFunc(s.stopping, cancel)
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
+	ended := context.AfterFunc(parent, func() { cancel(ErrEnded) })
+	drained := context.AfterFunc(s.stopping, func() { cancel(nil) })
 	return ctx, func() {
-		unhook()
-		cancel()
+		ended()
+		drained()
+		cancel(nil)
 		s.leave()
 	}, true
 }

@@ -256,3 +256,22 @@ func noise(t *testing.T, size int) string {
 	}
 	return hex.EncodeToString(raw)
 }
+
+// The record says who ended a session, whatever comes first over the wire.
+func TestWhoEndedASession(t *testing.T) {
+	w := shared(t)
+	for range 10 { // it is a race of three connections
+		expect(t, w.psql(t, w.mint(t, "polite-agent", app("support")), "select 'in';\n").out, "in\n")
+	}
+	w.audited(t, "SELECT arrayStringConcat(groupUniqArray(end_reason), ', '), count() FROM weir.sessions WHERE subject = 'polite-agent' AND ended IS NOT NULL", "the client ended it\t10")
+	conn, err := w.dial(t.Context(), w.mint(t, "rude-agent", app("support")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hijacked, err := conn.PgConn().Hijack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = hijacked.Conn.Close()
+	w.audited(t, "SELECT end_reason FROM weir.sessions WHERE subject = 'rude-agent' AND ended IS NOT NULL", "the client went away")
+}

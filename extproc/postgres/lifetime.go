@@ -2,14 +2,21 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/weir-gateway/weir/extproc"
 )
 
 // watch starts what ends a session from outside: the gateway's stop, the
 // token's expiry, idleness. release stops all of it.
 func (s *session) watch(ctx context.Context) (release func()) {
 	s.touch()
-	stop := context.AfterFunc(ctx, s.drain)
+	stop := context.AfterFunc(ctx, func() {
+		if !errors.Is(context.Cause(ctx), extproc.ErrEnded) { // else its ends tell
+			s.drain()
+		}
+	})
 	if expires := s.gate.Principal.Token.Expires; !expires.IsZero() {
 		s.expiry = time.AfterFunc(time.Until(expires.Add(s.cfg.TokenGrace)), func() {
 			s.end(&ending{"the token expired", fatal(codeInvalidAuth, "the session ends because its token has expired").withHint(tokenHint)}, false)

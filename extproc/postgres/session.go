@@ -95,6 +95,7 @@ type session struct {
 	cancels     sync.WaitGroup
 	last        sync.Once
 	finished    sync.Once
+	clientEnd   chan struct{} // closed when nothing more is taken from the client
 	serverEnd   chan struct{} // closed when the server's side has returned
 }
 
@@ -115,7 +116,7 @@ func (h *Handler) newSession(t *extproc.Tunnel, g *greeting, p gate.Principal, d
 			Client: gate.Client{Address: t.Peer.Address, TLS: g.tlsVersion(&t.Peer), Application: g.params.app},
 		},
 		client: g.reader, clientConn: g.conn, serverConn: t.Server,
-		statements: newStatementNames(), portals: newNames(), serverEnd: make(chan struct{}),
+		statements: newStatementNames(), portals: newNames(), clientEnd: make(chan struct{}), serverEnd: make(chan struct{}),
 	}
 	s.batch.copyFrom = -1
 	s.changed.L = &s.mu
@@ -151,7 +152,9 @@ func (s *session) run(ctx context.Context) {
 		defer close(s.serverEnd)
 		s.endServerSide(s.fromServer())
 	}()
-	s.endClientSide(s.fromClient())
+	err := s.fromClient()
+	close(s.clientEnd)
+	s.endClientSide(err)
 
 	<-s.serverEnd
 	release()
@@ -226,6 +229,20 @@ func (s *session) endClientSide(err error) {
 	s.shut()
 }
 
+// clientLeft says whether it is the client because of whom nothing more comes from
+// the server. When a client leaves, Envoy ends both directions, and what the client
+// said last may not have been read yet; that is waited for, not for long.
+func (s *session) clientLeft(err error) bool {
+	if !errors.Is(err, extproc.ErrEnded) || s.terminating.Load() {
+		return s.terminating.Load()
+	}
+	select {
+	case <-s.clientEnd:
+	case <-time.After(lastWords):
+	}
+	return true
+}
+
 // endServerSide ends the session after the server's side has returned.
 func (s *session) endServerSide(err error) {
 	s.mu.Lock()
@@ -240,8 +257,12 @@ func (s *session) endServerSide(err error) {
 		s.end(&ending{p.message, p}, true)
 	case errors.Is(err, errClientGone):
 		s.because("the client went away")
-	case s.terminating.Load(): // the server hangs up on who has taken leave
-		s.because("the client ended it")
+	case s.clientLeft(err):
+		reason := "the client went away"
+		if s.terminating.Load() { // the server hangs up on who has taken leave
+			reason = "the client ended it"
+		}
+		s.because(reason)
 	default:
 		s.because("the server closed the connection")
 		var last *problem
