@@ -16,6 +16,9 @@ import (
 // (PG_MAX_AUTH_TOKEN_LENGTH).
 const maxToken = 65535
 
+// maxSwallowed is how much of a token that is too long is read, in bytes.
+const maxSwallowed = 1 << 20
+
 const tokenHint = "Get a new token and use it as the password: PGPASSWORD=$(weir token)."
 
 // signInClient asks the client for its token, in the message that carries a
@@ -53,6 +56,8 @@ func (g *greeting) askToken() (string, error) {
 	case err != nil:
 		return "", err
 	case size > maxToken:
+		// Whoever is still sending when the connection closes does not read why.
+		_ = g.reader.discard(min(size, maxSwallowed))
 		return "", fatal(codeInvalidAuth, "the token is too long: %d bytes, at most %d are taken", size-headerLen, maxToken-headerLen)
 	}
 	frame, err := g.reader.take(size)
