@@ -30,6 +30,9 @@ type options struct {
 	rounds  int
 	seconds float64 // of a workload that runs for a time
 	copied  int     // MiB of a COPY
+	large   int     // MiB of the COPY that strains memory
+	strain  float64 // seconds that a strain lasts which has no end of its own
+	churn   int     // connections that come and go
 	scale   int     // of pgbench
 	only    *regexp.Regexp
 	weir    string // program; empty: built
@@ -76,8 +79,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return ctx.Err()
 	}
 	profiles := profileAll(ctx, rig)
+	strained := strainAll(ctx, rig)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	around.after = rig.lookForOthers(ctx)
-	r := report{machine: m, options: o, results: results, profiles: profiles, notes: rig.notes, others: around, took: time.Since(started)}
+	r := report{machine: m, options: o, results: results, profiles: profiles, strained: strained, notes: rig.notes, others: around, took: time.Since(started)}
 	if err := r.write(o.out); err != nil {
 		return err
 	}
@@ -94,6 +101,9 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.rounds, "rounds", 5, "interleaved rounds")
 	f.Float64Var(&o.seconds, "seconds", 3, "how long a workload runs in one round")
 	f.IntVar(&o.copied, "copy", 256, "MiB of a COPY")
+	f.IntVar(&o.large, "large", 2048, "MiB of the COPY that strains memory")
+	f.Float64Var(&o.strain, "strain", 10, "seconds of a strain that has no end of its own")
+	f.IntVar(&o.churn, "churn", 10_000, "connections that come and go")
 	f.IntVar(&o.scale, "scale", 10, "pgbench's scale: 100,000 accounts each")
 	f.StringVar(&only, "only", "", "measure only workloads whose name matches this expression")
 	f.StringVar(&o.weir, "weir", "", "the gateway's program (default: built from this tree)")
@@ -106,8 +116,8 @@ func parse(args []string) (options, error) {
 	if o.quick {
 		quicken(&o, set)
 	}
-	if f.NArg() > 0 || o.rounds < 1 || o.seconds < 0.1 || o.copied < 1 || o.scale < 1 {
-		return o, errors.New("usage: go run ./bench [-quick] [-rounds N] [-seconds S] [-copy MiB] [-scale N] [-only REGEXP]")
+	if f.NArg() > 0 || o.rounds < 1 || o.seconds < 0.1 || o.copied < 1 || o.scale < 1 || o.large < 1 || o.strain < 0.1 || o.churn < 4 {
+		return o, errors.New("usage: go run ./bench [-quick] [-rounds N] [-seconds S] [-copy MiB] [-large MiB] [-strain S] [-churn N] [-scale N] [-only REGEXP]")
 	}
 	var err error
 	if o.only, err = regexp.Compile(only); err != nil {
@@ -133,6 +143,9 @@ func quicken(o *options, set map[string]bool) {
 		"rounds":  func() { o.rounds = 1 },
 		"seconds": func() { o.seconds = 0.4 },
 		"copy":    func() { o.copied = 32 },
+		"large":   func() { o.large = 64 },
+		"strain":  func() { o.strain = 0.5 },
+		"churn":   func() { o.churn = 100 },
 		"scale":   func() { o.scale = 1 },
 	} {
 		if !set[name] {
@@ -143,7 +156,7 @@ func quicken(o *options, set map[string]bool) {
 
 // command is how the results were made.
 func (o options) command() string {
-	args := []string{"go run ./bench", fmt.Sprintf("-rounds %d -seconds %g -copy %d -scale %d", o.rounds, o.seconds, o.copied, o.scale)}
+	args := []string{"go run ./bench", fmt.Sprintf("-rounds %d -seconds %g -copy %d -large %d -strain %g -churn %d -scale %d", o.rounds, o.seconds, o.copied, o.large, o.strain, o.churn, o.scale)}
 	if only := o.only.String(); only != "" {
 		args = append(args, "-only '"+only+"'")
 	}

@@ -17,6 +17,7 @@ type report struct {
 	options  options
 	results  *results
 	profiles []profiled
+	strained map[string][]strained // by strain
 	notes    []string
 	others   others
 	took     time.Duration
@@ -56,6 +57,7 @@ func (r report) text() string {
 	for _, w := range r.results.workloads {
 		r.workload(&b, w)
 	}
+	r.strains(&b)
 	r.hotPath(&b)
 	if len(r.notes) > 0 {
 		b.WriteString("\n## Notes\n\n")

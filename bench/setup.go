@@ -69,7 +69,7 @@ func (r *rig) startStage(ctx context.Context) error {
 			o.TLS = nil // PostgreSQL speaks TLS with whoever asks for it
 			o.Durable = true
 			o.Settings = map[string]string{
-				"shared_buffers": "512MB", "max_connections": "200", "jit": "off",
+				"shared_buffers": "512MB", "max_connections": "1200", "jit": "off",
 				// Nothing of its own that would fall into one round and not into another.
 				"autovacuum": "off", "checkpoint_timeout": "1h", "max_wal_size": "16GB",
 			}
