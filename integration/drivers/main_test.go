@@ -1,0 +1,127 @@
+// Package drivers is the proof that no driver and no tool can tell the gateway from
+// PostgreSQL, where policy allows everything. Each plays a broad script of its own
+// kind twice: against a PostgreSQL directly, and through the gateway against another
+// that was set up alike. What it sees is written down, and must be the same.
+package drivers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/weir-gateway/weir/integration/parts"
+	"github.com/weir-gateway/weir/integration/postgres"
+	"github.com/weir-gateway/weir/integration/stage"
+)
+
+// suite is what all tests of the package share.
+type suite struct {
+	dir string // of everything
+
+	once  sync.Once
+	stage *stage.Stage     // the gateway, and the PostgreSQL behind it
+	plain *postgres.Server // the other PostgreSQL
+	ca    string           // file of the CA of the gateway's listeners
+	err   error
+}
+
+var all suite
+
+// settings are those of both servers.
+var settings = map[string]string{"max_connections": "200", "max_prepared_transactions": "8", "log_statement": "all"}
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	code := m.Run()
+	if err := all.stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "the stage did not end well:", err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+// ready is the suite with everything running. It is started by the first test that
+// asks for it.
+func ready(t *testing.T) *suite {
+	t.Helper()
+	parts.Need(t, parts.Envoy, parts.Postgres, parts.Clients, parts.CHDB)
+	all.once.Do(func() { all.err = all.start() })
+	if all.err != nil {
+		t.Fatal(all.err)
+	}
+	return &all
+}
+
+func (s *suite) start() error {
+	ctx := context.Background()
+	var err error
+	// Everyone may pass: as root, PostgreSQL runs as another user.
+	if s.dir, err = os.MkdirTemp("", "weir-drivers-"); err != nil {
+		return err
+	}
+	if err := os.Chmod(s.dir, 0o711); err != nil {
+		return err
+	}
+	weir := filepath.Join(s.dir, "weir")
+	build := exec.CommandContext(ctx, "go", "build", "-o", weir, "./cmd/weir")
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building weir: %w\n%s", err, out)
+	}
+	policy, err := filepath.Abs(filepath.Join("testdata", "policy"))
+	if err != nil {
+		return err
+	}
+	var plain postgres.Options
+	s.stage, err = stage.Start(ctx, stage.Options{
+		Dir: filepath.Join(s.dir, "stage"), Weir: weir,
+		Postgres: func(o *postgres.Options) {
+			o.Settings = settings
+			plain = *o
+			plain.Dir = filepath.Join(s.dir, "plain")
+		},
+		Edit: func(c *stage.Settings) {
+			c.Policy = policy
+			c.Classification = "none.yaml"
+			c.Shop = "    databases: [\"*\"]\n"
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if s.plain, err = postgres.Start(ctx, plain); err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.stage.Path("none.yaml"), nil, 0o600); err != nil {
+		return err
+	}
+	if err := s.stage.StartGateway(ctx); err != nil {
+		return err
+	}
+	path, err := s.stage.Weir(ctx, nil, "ca", "--path")
+	s.ca = strings.TrimSpace(path)
+	return err
+}
+
+func (s *suite) stop() error {
+	var errs []error
+	if s.stage != nil {
+		errs = append(errs, s.stage.Stop())
+	}
+	if s.plain != nil {
+		errs = append(errs, s.plain.Stop())
+	}
+	if s.dir != "" {
+		errs = append(errs, os.RemoveAll(s.dir))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,14 @@
+# Everything is allowed to everybody, and nothing that the library denies stays denied.
+package weir.rules.everything
+
+import rego.v1
+
+allow := true
+
+waive contains code if {
+	some code in {
+		"after_change", "credentials", "dynamic_sql", "file_access", "indirect_write", "large_object", "mixed_statements",
+		"opaque", "opaque_function", "parser_settings", "program", "remote", "replication", "server_control",
+		"session_settings", "set_role", "statistics", "unknown_function", "unknown_relation", "unparsed", "value_escape",
+	}
+}
