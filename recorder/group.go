@@ -48,9 +48,11 @@ type group struct {
 	linger time.Duration
 	retry  time.Duration
 	write  func(context.Context, []*pending) error
+	reuse  func(*pending) // takes what is done with
 	room   *semaphore.Weighted
 	max    int64 // of room
 
+	batch   []*pending // the one being written
 	mu      sync.Mutex
 	queue   []*pending
 	size    int64 // of the queue
@@ -64,11 +66,11 @@ type group struct {
 	metrics *metrics
 }
 
-func newGroup(cfg Config, limit int64, write func(context.Context, []*pending) error, m *metrics) *group {
+func newGroup(cfg Config, limit int64, write func(context.Context, []*pending) error, reuse func(*pending), m *metrics) *group {
 	writing, abort := context.WithCancel(context.Background())
 	return &group{
 		writing: writing, abort: abort,
-		limit: limit, linger: cfg.Linger, retry: cfg.retry, write: write, metrics: m,
+		limit: limit, linger: cfg.Linger, retry: cfg.retry, write: write, reuse: reuse, metrics: m,
 		room: semaphore.NewWeighted(cfg.MaxPending), max: cfg.MaxPending,
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
@@ -82,6 +84,7 @@ func (g *group) wait(ctx context.Context, p *pending) error {
 	}
 	select {
 	case err := <-p.done:
+		g.reuse(p)
 		return err
 	case <-ctx.Done():
 		return fmt.Errorf("event not yet on disk: %w", context.Cause(ctx))
@@ -194,10 +197,10 @@ func (g *group) take() []*pending {
 		}
 		n++
 	}
-	batch := slices.Clone(g.queue[:n])
+	g.batch = append(g.batch[:0], g.queue[:n]...)
 	g.queue = slices.Delete(g.queue, 0, n)
 	g.size -= size
-	return batch
+	return g.batch
 }
 
 // settle tells each waiting caller how its event fared. What was handed over
@@ -223,10 +226,14 @@ func (g *group) settle(batch []*pending, err error) {
 	g.mu.Unlock()
 	g.room.Release(freed)
 	for _, p := range batch {
-		if p.done != nil {
-			p.done <- err
+		switch {
+		case p.done != nil:
+			p.done <- err // who waits has it now
+		case err == nil:
+			g.reuse(p)
 		}
 	}
+	clear(batch)
 }
 
 // close writes what is queued and ends run.

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weir-gateway/weir/internal/canonical"
 	"github.com/weir-gateway/weir/internal/gate"
 	"github.com/weir-gateway/weir/recorder/event"
 	"github.com/weir-gateway/weir/recorder/seal"
@@ -80,6 +81,8 @@ type Recorder struct {
 	log      *slog.Logger
 	group    *group
 	payloads *payloads
+	encoder  *canonical.Encoder
+	spare    sync.Pool // of *pending
 	once     sync.Once
 	stopped  chan struct{}
 	closeErr error
@@ -112,11 +115,12 @@ func New(cfg Config, s Spool, log *slog.Logger) (*Recorder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recorder: %w", err)
 	}
-	r := &Recorder{cfg: cfg, log: log, stopped: make(chan struct{})}
+	r := &Recorder{cfg: cfg, log: log, encoder: &canonical.Encoder{}, stopped: make(chan struct{})}
+	r.spare.New = func() any { return &pending{} }
 	if r.payloads, err = newPayloads(cfg, s, sealer, m, log); err != nil {
 		return nil, fmt.Errorf("recorder: %w", err)
 	}
-	r.group = newGroup(cfg, w.limit, w.write, m)
+	r.group = newGroup(cfg, w.limit, w.write, r.reuse, m)
 	go r.group.run()
 	go r.payloads.run()
 	return r, nil
@@ -172,29 +176,45 @@ func (r *Recorder) Payload(ctx context.Context, p *gate.Payload) error {
 
 // prepare does for an event what needs no order.
 func (r *Recorder) prepare(e *gate.Event) (*pending, error) {
-	body, err := event.Canonical(e.Body)
-	if err != nil {
+	p := r.spare.Get().(*pending)
+	if err := r.fill(p, e); err != nil {
+		r.reuse(p)
 		return nil, err
 	}
-	p := &pending{event: event.Event{
+	return p, nil
+}
+
+func (r *Recorder) fill(p *pending, e *gate.Event) (err error) {
+	p.event = event.Event{
 		Kind: string(e.Kind), Time: e.Time, Session: e.Session, Operation: e.Operation, Target: e.Target, Subject: e.Subject,
-	}}
-	if p.event.Body, p.cuts, err = event.Shorten(body, r.cfg.MaxEvent); err != nil {
-		return nil, err
+		Body: p.event.Body,
+	}
+	if p.event.Body, p.cuts, err = event.AppendBody(p.event.Body[:0], r.encoder, e.Body, r.cfg.MaxEvent); err != nil {
+		return err
 	}
 	if p.event.ID, err = uuid.NewV7(); err != nil {
-		return nil, err
+		return err
 	}
 	if e.Time.IsZero() {
 		p.event.Time = time.Now()
 	}
 	switch e.Kind {
 	case gate.OperationCompleted:
-		if p.event.Notes, err = r.payloads.complete(e.Session, e.Operation); err != nil {
-			return nil, err
-		}
+		p.event.Notes, err = r.payloads.complete(e.Session, e.Operation)
 	case gate.SessionClosed:
 		r.payloads.forget(e.Session)
 	}
-	return p, nil
+	return err
+}
+
+// keptBody bounds the memory that an event leaves behind for the next.
+const keptBody = 64 << 10
+
+// reuse takes back an event that nobody looks at any more.
+func (r *Recorder) reuse(p *pending) {
+	if cap(p.event.Body) > keptBody {
+		return
+	}
+	*p = pending{event: event.Event{Body: p.event.Body}}
+	r.spare.Put(p)
 }

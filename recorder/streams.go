@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weir-gateway/weir/internal/canonical"
 	"github.com/weir-gateway/weir/internal/gate"
 	"github.com/weir-gateway/weir/recorder/event"
 	"github.com/weir-gateway/weir/recorder/seal"
@@ -116,7 +117,7 @@ func (p *payloads) complete(sessionID, operationID string) ([]byte, error) {
 	if n.Originals == "" && len(n.Capped) == 0 {
 		return nil, nil
 	}
-	return event.Canonical(n)
+	return canonical.Marshal(n)
 }
 
 // finish ends the streams of an operation. The lock is held.

@@ -29,7 +29,7 @@ type writer struct {
 	prev  event.Hash // of the last event
 	block uint64     // of the last block of cut texts
 	buf   []byte
-	line  []byte
+	hash  event.Hasher
 }
 
 func newWriter(s Spool, m *metrics, log *slog.Logger) (*writer, error) {
@@ -39,7 +39,7 @@ func newWriter(s Spool, m *metrics, log *slog.Logger) (*writer, error) {
 	}
 	return &writer{
 		spool: s, metrics: m, log: log, blocks: blocks, id: uuid.New(),
-		limit: int64(min(maxBatch, s.MaxMessage()/2)),
+		limit: int64(min(maxBatch, s.MaxMessage()/2)), hash: event.NewHasher(),
 	}, nil
 }
 
@@ -55,9 +55,10 @@ func (w *writer) write(ctx context.Context, batch []*pending) error {
 	for _, p := range batch {
 		seq++
 		p.event.Writer, p.event.Seq, p.event.Prev = w.id, seq, prev
-		w.line = p.event.AppendCanonical(w.line[:0])
-		prev = event.Leaf(w.line)
-		w.buf = event.AppendLine(w.buf, w.line)
+		start := len(w.buf)
+		w.buf = p.event.AppendCanonical(w.buf)
+		prev = w.hash.Leaf(w.buf[start:])
+		w.buf = append(w.buf, event.LineEnd)
 	}
 	if err := w.append(ctx, spool.Events, w.buf); err != nil {
 		return err
@@ -74,7 +75,7 @@ func (w *writer) writeCuts(ctx context.Context, p *pending) error {
 			b := &event.Block{Writer: w.id, Number: w.block + 1, Chunks: []event.Chunk{{
 				Session: p.event.Session, Operation: p.event.Operation, Target: p.event.Target,
 				Stream: event.CutStream, Key: c.Digest, Time: p.event.Time,
-				Offset: uint64(offset), Size: uint64(len(piece)), Final: offset+len(piece) == len(c.Text), Data: piece,
+				Offset: uint64(offset), Size: uint64(len(piece)), Final: offset+len(piece) == len(c.Text), Data: []byte(piece),
 			}}}
 			if err := w.append(ctx, spool.Cuts, w.blocks.Encode(b)); err != nil {
 				return err

@@ -1,5 +1,7 @@
 package gate
 
+import "github.com/weir-gateway/weir/internal/canonical"
+
 // Closing is the body of session.closed.
 type Closing struct {
 	Reason     string `json:"reason"`
@@ -29,11 +31,23 @@ type refusalBody struct {
 type operationBody struct {
 	Operation *Operation `json:"operation"`
 	Decision  Decision   `json:"decision"`
-	Input     *Input     `json:"input"`
+	Input     inputBody  `json:"input"`
 }
 
-func newOperationBody(op *Operation, d Decision, in *Input) operationBody {
+// inputBody is an Input of which the parts that a whole session has in common
+// are encoded already. They hide the Input's own.
+type inputBody struct {
+	Principal canonical.Raw `json:"principal"`
+	Target    canonical.Raw `json:"target"`
+	*Input
+}
+
+func newOperationBody(s *Session, op *Operation, d Decision, in *Input) (operationBody, error) {
+	principal, target, err := s.constants()
+	if err != nil {
+		return operationBody{}, err
+	}
 	rest := *in
 	rest.Operation = nil
-	return operationBody{Operation: op, Decision: d, Input: &rest}
+	return operationBody{Operation: op, Decision: d, Input: inputBody{Principal: principal, Target: target, Input: &rest}}, nil
 }

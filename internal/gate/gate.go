@@ -171,8 +171,7 @@ func (g *Gate) Check(ctx context.Context, s *Session, op *Operation, onHold func
 		s.refused++
 	}
 	s.mu.Unlock()
-	body := newOperationBody(op, d, in)
-	if err := g.record(ctx, s, g.event(s, OperationRequested, op.ID, body)); err != nil {
+	if err := g.recordRequest(ctx, s, op, d, in); err != nil {
 		return Decision{}, err
 	}
 	return d, nil
@@ -194,8 +193,7 @@ func (g *Gate) Prepare(ctx context.Context, s *Session, op *Operation) (Decision
 		s.refused++
 	}
 	s.mu.Unlock()
-	body := newOperationBody(op, d, in)
-	if err := g.record(ctx, s, g.event(s, OperationRequested, op.ID, body)); err != nil {
+	if err := g.recordRequest(ctx, s, op, d, in); err != nil {
 		return Decision{}, err
 	}
 	return d, nil
@@ -219,12 +217,16 @@ func (g *Gate) Payload(ctx context.Context, s *Session, opID string, stream Stre
 	return nil
 }
 
-func (g *Gate) record(ctx context.Context, s *Session, e *Event) error {
+func (g *Gate) recordRequest(ctx context.Context, s *Session, op *Operation, d Decision, in *Input) error {
+	body, err := newOperationBody(s, op, d, in)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRecord, err)
+	}
 	keep := g.recorder.Record
 	if s.Target.Buffered {
 		keep = g.recorder.Handoff
 	}
-	if err := keep(ctx, e); err != nil {
+	if err := keep(ctx, g.event(s, OperationRequested, op.ID, &body)); err != nil {
 		return fmt.Errorf("%w: %w", ErrRecord, err)
 	}
 	return nil

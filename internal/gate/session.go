@@ -1,9 +1,12 @@
 package gate
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/weir-gateway/weir/internal/canonical"
 )
 
 // Target is the resource that a session is for. Its name is what policies,
@@ -41,6 +44,11 @@ type Session struct {
 	refused    int
 	classes    []string
 	memory     *classMemory
+
+	encoding  sync.Once
+	principal canonical.Raw
+	target    canonical.Raw
+	encodeErr error
 }
 
 // Revision is the revision of the policy that admitted the session.
@@ -58,6 +66,18 @@ func (s *Session) Observe(classes []string) {
 	if s.memory != nil {
 		s.memory.add(s.Principal.Token.Hash, classes)
 	}
+}
+
+// constants are the principal and the target as they stand in each of the
+// session's events.
+func (s *Session) constants() (principal, target canonical.Raw, err error) {
+	s.encoding.Do(func() {
+		var errPrincipal, errTarget error
+		s.principal, errPrincipal = canonical.Marshal(s.Principal)
+		s.target, errTarget = canonical.Marshal(s.Target)
+		s.encodeErr = errors.Join(errPrincipal, errTarget)
+	})
+	return s.principal, s.target, s.encodeErr
 }
 
 // view is what policy sees of a session.

@@ -63,7 +63,7 @@ func newBatch(messages []spool.Message, log *slog.Logger) (*batch, error) {
 
 func (b *batch) addEvents(m *spool.Message, log *slog.Logger) error {
 	return event.Lines(m.Data, func(canonical []byte) error {
-		e, err := event.Parse(canonical)
+		e, err := event.Scan(canonical)
 		if err != nil {
 			log.Error("a message of the spool is no event; it is kept as it is", "seq", m.Seq, "err", err)
 			e = &event.Event{ID: uuid.NewSHA1(uuid.Nil, canonical), Time: m.Time, Kind: kindUnreadable}

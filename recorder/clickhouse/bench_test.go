@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/weir-gateway/weir/internal/canonical"
 	"github.com/weir-gateway/weir/recorder/event"
 	"github.com/weir-gateway/weir/recorder/spool"
 )
@@ -62,7 +63,7 @@ func sampleMessages(b *testing.B, events int) []spool.Message {
 	var out []spool.Message
 	var data []byte
 	for i := range events {
-		body, err := event.Canonical(map[string]any{
+		body, err := canonical.Marshal(map[string]any{
 			"operation": map[string]any{"action": "select", "text": fmt.Sprintf("select id, email from customers where id = %d", i), "parameters": []string{"42"},
 				"columns": []map[string]any{{"schema": "public", "table": "customers", "name": "email", "classes": []string{"pii.email"}, "use": "output"}}},
 			"decision": map[string]any{"id": uuid.NewString(), "effect": "allow", "revision": "5f2c", "rules": []string{"support"}},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/weir-gateway/weir/internal/canonical"
 	"github.com/weir-gateway/weir/internal/gate"
 )
 
@@ -44,11 +45,38 @@ func sampleBody(text string) any {
 	}
 }
 
+func BenchmarkBody(b *testing.B) {
+	body := sampleBody("select id, ssn, email from customers where id = $1 and email like $2")
+	var enc canonical.Encoder
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		var err error
+		if buf, _, err = AppendBody(buf[:0], &enc, body, 256<<10); err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(int64(len(buf)))
+	}
+}
+
+func BenchmarkBodyOfLargeText(b *testing.B) {
+	body := sampleBody("insert into t values ('" + strings.Repeat("0123456789abcdef", 1<<16) + "')")
+	var enc canonical.Encoder
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		var err error
+		if buf, _, err = AppendBody(buf[:0], &enc, body, 256<<10); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkCanonical(b *testing.B) {
 	body := sampleBody("select id, ssn, email from customers where id = $1 and email like $2")
 	b.ReportAllocs()
 	for b.Loop() {
-		out, err := Canonical(body)
+		out, err := canonical.Marshal(body)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -60,7 +88,7 @@ func BenchmarkLargeText(b *testing.B) {
 	body := sampleBody("insert into t values ('" + strings.Repeat("0123456789abcdef", 1<<16) + "')")
 	b.ReportAllocs()
 	for b.Loop() {
-		out, err := Canonical(body)
+		out, err := canonical.Marshal(body)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -71,7 +99,7 @@ func BenchmarkLargeText(b *testing.B) {
 }
 
 func sampleEvent(b testing.TB) *Event {
-	body, err := Canonical(sampleBody("select id, ssn, email from customers where id = $1 and email like $2"))
+	body, err := canonical.Marshal(sampleBody("select id, ssn, email from customers where id = $1 and email like $2"))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -90,12 +118,16 @@ func BenchmarkAppendAndLeaf(b *testing.B) {
 }
 
 func BenchmarkParse(b *testing.B) {
-	canonical := sampleEvent(b).AppendCanonical(nil)
-	b.ReportAllocs()
-	b.SetBytes(int64(len(canonical)))
-	for b.Loop() {
-		if _, err := Parse(canonical); err != nil {
-			b.Fatal(err)
-		}
+	line := sampleEvent(b).AppendCanonical(nil)
+	for name, read := range map[string]func([]byte) (*Event, error){"Parse": Parse, "Scan": Scan} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(line)))
+			for b.Loop() {
+				if _, err := read(line); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"slices"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/weir-gateway/weir/internal/canonical"
 )
 
 // headBytes is how much of a cut text stays readable in its event.
@@ -19,7 +22,7 @@ const headBytes = 256
 // event; the text itself is kept beside it under the same digest.
 type Cut struct {
 	Digest string // hex SHA-256 of Text
-	Text   []byte // a string's exact bytes, or the JSON of a list or object
+	Text   string // a string's exact bytes, or the JSON of a list or object
 }
 
 // Shorten returns a body of at most about limit bytes. It replaces the large
@@ -39,7 +42,7 @@ func Shorten(body []byte, limit int) ([]byte, []Cut, error) {
 		s := &passes[i]
 		short, err := s.value(jsontext.Value(body), 0)
 		if err == nil {
-			short, err = canonicalize(short)
+			short, err = canonical.Form(short)
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("event too large, and it could not be cut: %w", err)
@@ -71,10 +74,10 @@ func (s *shortener) value(v jsontext.Value, depth int) ([]byte, error) {
 		if len(text) <= headBytes {
 			return v, nil
 		}
-		return s.cut(text, "text")
+		return s.cut(nil, string(text), "text"), nil
 	case '{', '[':
 		if s.whole && depth > 1 {
-			return s.cut(v, "json")
+			return s.cut(nil, string(v), "json"), nil
 		}
 		return members(v, func(member jsontext.Value) ([]byte, error) { return s.value(member, depth+1) })
 	default:
@@ -117,24 +120,21 @@ func members(v jsontext.Value, change func(member jsontext.Value) ([]byte, error
 	return append(out, byte(end)), nil
 }
 
-// cut keeps text aside and returns what stands in its place.
-func (s *shortener) cut(text []byte, form string) ([]byte, error) {
-	sum := sha256.Sum256(text)
-	digest := hex.EncodeToString(sum[:])
-	known := slices.ContainsFunc(s.cuts, func(c Cut) bool { return c.Digest == digest })
-	if !known {
-		s.cuts = append(s.cuts, Cut{Digest: digest, Text: bytes.Clone(text)})
+// cut keeps text aside and appends what stands in its place.
+func (s *shortener) cut(dst []byte, text, form string) []byte {
+	i := slices.IndexFunc(s.cuts, func(c Cut) bool { return c.Text == text })
+	if i < 0 {
+		sum := sha256.Sum256(unsafe.Slice(unsafe.StringData(text), len(text))) // it is large: not copied
+		i = len(s.cuts)
+		s.cuts = append(s.cuts, Cut{Digest: hex.EncodeToString(sum[:]), Text: text})
 	}
 	head := text[:min(headBytes, len(text))]
-	for len(head) > 0 && !utf8.Valid(head) {
+	for len(head) > 0 && !utf8.ValidString(head) {
 		head = head[:len(head)-1]
 	}
-	out := fmt.Appendf(nil, `{"$cut":{"bytes":%d,"form":%q,"head":`, len(text), form)
-	out, err := jsontext.AppendQuote(out, head)
-	if err != nil {
-		return nil, err
-	}
-	return fmt.Appendf(out, `,"sha256":%q}}`, digest), nil
+	dst = fmt.Appendf(dst, `{"$cut":{"bytes":%d,"form":%q,"head":`, len(text), form)
+	dst = canonical.AppendString(dst, head)
+	return fmt.Appendf(dst, `,"sha256":%q}}`, s.cuts[i].Digest)
 }
 
 // Restore puts the texts that Shorten cut back into a body. text returns the one

@@ -10,18 +10,12 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
-	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/weir-gateway/weir/internal/canonical"
 )
 
 // TimeFormat is how an event writes its time: UTC, microseconds, fixed width.
 const TimeFormat = "2006-01-02T15:04:05.000000Z"
-
-// Hash is the hash of an event's canonical bytes as a leaf of a Merkle tree:
-// SHA-256 of a zero byte and the bytes (RFC 6962, section 2.1).
-type Hash = tlog.Hash
-
-// Leaf hashes an event's canonical bytes.
-func Leaf(canonical []byte) Hash { return tlog.RecordHash(canonical) }
 
 // Event is one fact with all that the recorder adds to it. Its canonical bytes
 // are made once, hashed, and kept; they are never encoded again.
@@ -49,9 +43,9 @@ func (e *Event) AppendCanonical(dst []byte) []byte {
 	dst = append(dst, `,"event_id":"`...)
 	dst = appendUUID(dst, e.ID)
 	dst = append(dst, `","kind":`...)
-	dst = appendText(dst, e.Kind)
+	dst = canonical.AppendString(dst, e.Kind)
 	if e.Operation != "" {
-		dst = appendText(append(dst, `,"operation":`...), e.Operation)
+		dst = canonical.AppendString(append(dst, `,"operation":`...), e.Operation)
 	}
 	dst = append(dst, `,"prev":"`...)
 	dst = hex.AppendEncode(dst, e.Prev[:])
@@ -62,13 +56,13 @@ func (e *Event) AppendCanonical(dst []byte) []byte {
 	dst = append(dst, `,"seq":`...)
 	dst = strconv.AppendUint(dst, e.Seq, 10)
 	if e.Session != "" {
-		dst = appendText(append(dst, `,"session":`...), e.Session)
+		dst = canonical.AppendString(append(dst, `,"session":`...), e.Session)
 	}
 	if e.Subject != "" {
-		dst = appendText(append(dst, `,"subject":`...), e.Subject)
+		dst = canonical.AppendString(append(dst, `,"subject":`...), e.Subject)
 	}
 	if e.Target != "" {
-		dst = appendText(append(dst, `,"target":`...), e.Target)
+		dst = canonical.AppendString(append(dst, `,"target":`...), e.Target)
 	}
 	dst = append(dst, `,"ts":"`...)
 	dst = e.Time.UTC().AppendFormat(dst, TimeFormat)
@@ -77,15 +71,14 @@ func (e *Event) AppendCanonical(dst []byte) []byte {
 	return append(dst, `"}`...)
 }
 
-func appendText(dst []byte, s string) []byte {
-	dst, _ = jsontext.AppendQuote(dst, s) // the error only says that U+FFFD stands for a bad byte
-	return dst
-}
-
 func appendUUID(dst []byte, id uuid.UUID) []byte {
-	var text [36]byte
-	copy(text[:], id.String())
-	return append(dst, text[:]...)
+	for i, b := range id {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			dst = append(dst, '-')
+		}
+		dst = hex.AppendEncode(dst, []byte{b})
+	}
+	return dst
 }
 
 // Parse reads an event's canonical bytes. Body and Notes are slices of them. A

@@ -1,11 +1,9 @@
-package event
+package canonical
 
 import (
 	"bytes"
 	stdjson "encoding/json"
-	"fmt"
 	"math"
-	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -21,7 +19,7 @@ func TestCanonicalFollowsRFC8785(t *testing.T) {
 	  "literals": [null, true, false]
 	}`
 	want := `{"literals":[null,true,false],"numbers":["333333333.33333329",1e+30,4.5,0.002,1e-27],"string":"€$\u000f\nA'B\"\\\\\"/"}`
-	got, err := canonicalize([]byte(in))
+	got, err := Form([]byte(in))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +51,7 @@ func TestCanonicalKeepsNumbersExact(t *testing.T) {
 		{map[string]any{"b": nil, "a": []string(nil)}, `{"a":null,"b":null}`},
 		{"a\xffb<&>\u2028", "\"a\ufffdb<&>\u2028\""},
 	} {
-		got, err := Canonical(c.in)
+		got, err := Marshal(c.in)
 		if err != nil {
 			t.Errorf("%v: %v", c.in, err)
 			continue
@@ -105,11 +103,11 @@ func drawJSON(t *rapid.T, depth int) any {
 func TestCanonicalIsStable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := anyJSON().Draw(t, "value")
-		once, err := Canonical(v)
+		once, err := Marshal(v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := canonicalize(bytes.Clone(once))
+		again, err := Form(bytes.Clone(once))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,116 +124,16 @@ func TestCanonicalIsStable(t *testing.T) {
 	})
 }
 
-func TestShortenKeepsSmallBodies(t *testing.T) {
-	body := []byte(`{"operation":{"text":"select 1"}}`)
-	got, cuts, err := Shorten(body, 1<<10)
-	if err != nil || len(cuts) != 0 || !bytes.Equal(got, body) {
-		t.Errorf("got %s, %v, %v", got, cuts, err)
-	}
-}
-
-func TestShortenCutsEachTextOnce(t *testing.T) {
-	text := strings.Repeat("é0123456789", 100_000)
-	body, err := Canonical(map[string]any{
-		"operation": map[string]any{"text": text, "action": "insert", "risks": []string{"no_where"}},
-		"input":     map[string]any{"operation": map[string]any{"text": text}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, cuts, err := Shorten(body, 256<<10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(cuts) != 1 || string(cuts[0].Text) != text {
-		t.Fatalf("%d cuts, want the text once", len(cuts))
-	}
-	for _, want := range []string{cuts[0].Digest, `"bytes":1200000`, `"risks":["no_where"]`, `"head":"é0123456789`} {
-		if !strings.Contains(string(got), want) {
-			t.Errorf("%s is not in %s", want, got)
-		}
-	}
-}
-
-func TestShortenBoundsAnyBody(t *testing.T) {
-	const limit = 16 << 10
-	rapid.Check(t, func(t *rapid.T) {
-		parameters := make([]string, rapid.IntRange(0, 3000).Draw(t, "parameters"))
-		for i := range parameters {
-			parameters[i] = strings.Repeat("p", i%40)
-		}
-		headers := map[string]string{}
-		for i := range rapid.IntRange(0, 500).Draw(t, "headers") {
-			headers[strings.Repeat("h", i)] = "v"
-		}
-		body, err := Canonical(map[string]any{
-			"operation": map[string]any{"parameters": parameters, "headers": headers,
-				"text": strings.Repeat("t", rapid.IntRange(0, 40_000).Draw(t, "text"))},
-			"decision": map[string]any{"effect": "allow"},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, cuts, err := Shorten(body, limit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(got) > limit {
-			t.Fatalf("%d bytes", len(got))
-		}
-		if !bytes.Contains(got, []byte(`"effect":"allow"`)) {
-			t.Fatal("the decision was cut")
-		}
-		for _, c := range cuts {
-			if !bytes.Contains(got, []byte(c.Digest)) {
-				t.Fatalf("the text %s is referred to nowhere", c.Digest)
-			}
-		}
-		if again, err := canonicalize(bytes.Clone(got)); err != nil || !bytes.Equal(again, got) {
-			t.Fatalf("not canonical: %v", err)
-		}
-		back, err := Restore(got, func(digest string) ([]byte, bool, error) {
-			for _, c := range cuts {
-				if c.Digest == digest {
-					return c.Text, true, nil
-				}
-			}
-			return nil, false, fmt.Errorf("no text %s", digest)
-		})
-		if err != nil || !bytes.Equal(back, body) {
-			t.Fatalf("restored differently (%v)", err)
-		}
-	})
-}
-
-func TestRestoreWithoutTheText(t *testing.T) {
-	body, err := Canonical(map[string]any{"text": strings.Repeat("select ", 10_000), "$cut": "a client's own"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	short, cuts, err := Shorten(body, 1<<10)
-	if err != nil || len(cuts) != 1 {
-		t.Fatal(len(cuts), err)
-	}
-	got, err := Restore(short, func(string) ([]byte, bool, error) { return nil, false, nil })
-	if err != nil || !strings.Contains(string(got), `"text":"select select`) || !strings.Contains(string(got), "no longer kept") {
-		t.Errorf("got %s, %v", got, err)
-	}
-	if _, err := Restore(short, func(string) ([]byte, bool, error) { return []byte("another"), true, nil }); err == nil {
-		t.Error("another text was taken")
-	}
-}
-
 func FuzzCanonical(f *testing.F) {
 	for _, seed := range []string{`{"b":[1,2.50,1e3],"a":"\u00e9"}`, `12345678901234567890`, `"x\\"`, `[[[]]]`, `{"a":1,"a":2}`, `-`, `"`, `1e`, "\"\xff\""} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		once, err := canonicalize(bytes.Clone(raw))
+		once, err := Form(bytes.Clone(raw))
 		if err != nil {
 			return
 		}
-		again, err := canonicalize(bytes.Clone(once))
+		again, err := Form(bytes.Clone(once))
 		if err != nil || !bytes.Equal(once, again) {
 			t.Errorf("%q became %q, then %q (%v)", raw, once, again, err)
 		}

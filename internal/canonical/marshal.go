@@ -1,4 +1,4 @@
-package event
+package canonical
 
 import (
 	stdjson "encoding/json"
@@ -9,7 +9,7 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
-// Canonical returns v as JSON in canonical form (RFC 8785): sorted names, no
+// Marshal returns v as JSON in canonical form (RFC 8785): sorted names, no
 // white space, one way to write each number and string. Types are marshalled as
 // encoding/json does it.
 //
@@ -17,26 +17,22 @@ import (
 // one is written as a string of its exact digits (RFC 7493, section 2.2).
 // Strings that are no valid UTF-8 have the offending bytes replaced by U+FFFD:
 // their exact bytes are in the payload.
-func Canonical(v any) ([]byte, error) {
-	return canonical(v, json.WithMarshalers(exactNumbers))
-}
-
-func canonical(v any, extra json.Options) ([]byte, error) {
+func Marshal(v any) ([]byte, error) {
 	raw, err := json.Marshal(v,
 		jsonv1.DefaultOptionsV1(),
 		json.Deterministic(false), // the canonical form sorts
 		jsontext.EscapeForHTML(false),
 		jsontext.EscapeForJS(false),
-		extra,
+		json.WithMarshalers(exactNumbers),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("event body: %w", err)
 	}
-	return canonicalize(raw)
+	return Form(raw)
 }
 
-// canonicalize turns any JSON text into its canonical form.
-func canonicalize(raw []byte) ([]byte, error) {
+// Form turns any JSON text into its canonical form.
+func Form(raw []byte) ([]byte, error) {
 	value := jsontext.Value(quoteInexact(raw))
 	if err := value.Canonicalize(jsontext.AllowInvalidUTF8(true)); err != nil {
 		return nil, fmt.Errorf("canonical form: %w", err)
