@@ -56,7 +56,7 @@ type Keys struct {
 
 // Masker makes masks. It is safe for concurrent use.
 type Masker struct {
-	pool sync.Pool // of hash.Hash, keyed
+	pool sync.Pool // of *keyed
 }
 
 // New makes a Masker.
@@ -66,8 +66,15 @@ func New(keys Keys) (*Masker, error) {
 	}
 	key := append([]byte(nil), keys.HMAC...)
 	m := &Masker{}
-	m.pool.New = func() any { return hmac.New(sha256.New, key) }
+	m.pool.New = func() any { return &keyed{Hash: hmac.New(sha256.New, key)} }
 	return m, nil
+}
+
+// keyed is an HMAC with room for its sum, so that neither costs memory again.
+type keyed struct {
+	hash.Hash
+	in  []byte
+	sum [sha256.Size]byte
 }
 
 // ErrSpec reports a mask that cannot work as it is written.
@@ -88,11 +95,21 @@ func (s Spec) Check() error {
 
 // sum is the keyed digest of a value.
 func (m *Masker) sum(value []byte) [sha256.Size]byte {
-	h := m.pool.Get().(hash.Hash)
+	h := m.pool.Get().(*keyed)
 	defer m.pool.Put(h)
 	h.Reset()
 	_, _ = h.Write(value)
-	var out [sha256.Size]byte
-	h.Sum(out[:0])
-	return out
+	h.Sum(h.sum[:0])
+	return h.sum
+}
+
+// sumOf is sum of a value on the stack: what a hash is given moves to the heap.
+func (m *Masker) sumOf(value []byte) [sha256.Size]byte {
+	h := m.pool.Get().(*keyed)
+	defer m.pool.Put(h)
+	h.in = append(h.in[:0], value...)
+	h.Reset()
+	_, _ = h.Write(h.in)
+	h.Sum(h.sum[:0])
+	return h.sum
 }

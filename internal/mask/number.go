@@ -72,7 +72,8 @@ func appendInteger(dst []byte, n int64, size int, bin bool) ([]byte, bool) {
 // digest is taken of the number, not its bytes, so that an int4 and an int8
 // column that join still join where the smaller range is enough.
 func (m *Masker) hashInteger(n int64, size int) int64 {
-	sum := m.sum(strconv.AppendInt(nil, n, 10))
+	var digits [20]byte // the longest int8 with its sign
+	sum := m.sumOf(strconv.AppendInt(digits[:0], n, 10))
 	return int64(binary.BigEndian.Uint64(sum[:8]) & (math.MaxUint64 >> (65 - 8*size)))
 }
 

@@ -2,7 +2,6 @@ package mask
 
 import (
 	"encoding/hex"
-	"encoding/json"
 
 	"github.com/google/uuid"
 )
@@ -17,15 +16,24 @@ func (m *Masker) uuidCell(s Spec, bin bool) Cell {
 		if err != nil {
 			return dst, true
 		}
-		sum := m.sum(id[:])
+		sum := m.sumOf(id[:])
 		copy(id[:], sum[:])
 		id[6] = id[6]&0x0f | 0x80
 		id[8] = id[8]&0x3f | 0x80
 		if bin {
 			return append(dst, id[:]...), false
 		}
-		return append(dst, id.String()...), false
+		return appendUUID(dst, &id), false
 	}
+}
+
+// appendUUID writes a uuid as PostgreSQL does.
+func appendUUID(dst []byte, id *uuid.UUID) []byte {
+	dst = hex.AppendEncode(dst, id[:4])
+	for at := 4; at < 10; at += 2 {
+		dst = hex.AppendEncode(append(dst, '-'), id[at:at+2])
+	}
+	return hex.AppendEncode(append(dst, '-'), id[10:])
 }
 
 func readUUID(value []byte, bin bool) (uuid.UUID, error) {
@@ -80,17 +88,14 @@ func (m *Masker) jsonCell(s Spec, versioned bool) Cell {
 		if spec.With != Hash {
 			spec.With = Redact // parts of a document's text would not be JSON
 		}
-		text, null := m.text(spec, nil, value)
-		if null {
-			return dst, true
-		}
-		quoted, err := json.Marshal(string(text))
-		if err != nil {
-			return dst, true
-		}
+		kept := len(dst)
 		if versioned {
 			dst = append(dst, jsonbVersion)
 		}
-		return append(dst, quoted...), false
+		out, null := m.text(spec, append(dst, '"'), value) // neither word nor digest needs quoting
+		if null {
+			return dst[:kept], true
+		}
+		return append(out, '"'), false
 	}
 }

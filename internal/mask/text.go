@@ -30,17 +30,13 @@ func (m *Masker) text(s Spec, dst, value []byte) (out []byte, null bool) {
 // partial keeps punctuation and the outer letters and digits. A text that would
 // be kept whole is hidden whole.
 func partial(s Spec, dst, value []byte) []byte {
-	total := 0
-	for rest := value; len(rest) > 0; {
-		r, n := utf8.DecodeRune(rest)
-		if covered(r) {
-			total++
-		}
-		rest = rest[n:]
+	total, ascii := countCovered(value)
+	from, to := s.KeepFirst, total-s.KeepLast // what is hidden, counted in covered characters
+	if from >= to {
+		from, to = 0, total
 	}
-	first, last := s.KeepFirst, s.KeepLast
-	if first+last >= total {
-		first, last = 0, 0
+	if ascii {
+		return partialASCII(dst, value, from, to)
 	}
 	seen := 0
 	for rest := value; len(rest) > 0; {
@@ -48,7 +44,7 @@ func partial(s Spec, dst, value []byte) []byte {
 		switch {
 		case !covered(r):
 			dst = append(dst, rest[:n]...)
-		case seen < first || seen >= total-last:
+		case seen < from || seen >= to:
 			dst = append(dst, rest[:n]...)
 			seen++
 		default:
@@ -60,11 +56,53 @@ func partial(s Spec, dst, value []byte) []byte {
 	return dst
 }
 
+// partialASCII is partial for texts in which each byte is a character.
+func partialASCII(dst, value []byte, from, to int) []byte {
+	start, seen := len(dst), 0
+	dst = append(dst, value...)
+	out := dst[start:]
+	for i, c := range out {
+		if !coveredASCII[c] {
+			continue
+		}
+		if seen >= from && seen < to {
+			out[i] = '*'
+		}
+		seen++
+	}
+	return dst
+}
+
+// countCovered counts the characters that are hidden where nothing is kept.
+func countCovered(value []byte) (n int, ascii bool) {
+	ascii = true
+	for i := 0; i < len(value); {
+		if c := value[i]; c < utf8.RuneSelf {
+			if coveredASCII[c] {
+				n++
+			}
+			i++
+			continue
+		}
+		_, size := utf8.DecodeRune(value[i:])
+		ascii = false
+		n++
+		i += size
+	}
+	return n, ascii
+}
+
 // covered says whether a character carries meaning and so is hidden. Only
 // ASCII punctuation and space show: other scripts' signs may be words.
-func covered(r rune) bool {
-	return r >= utf8.RuneSelf || r == utf8.RuneError || unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsControl(r)
-}
+func covered(r rune) bool { return r >= utf8.RuneSelf || coveredASCII[r] }
+
+// coveredASCII is covered for ASCII: letters, digits and control characters.
+var coveredASCII = func() (set [256]bool) {
+	for c := range utf8.RuneSelf {
+		set[c] = unicode.IsLetter(rune(c)) || unicode.IsDigit(rune(c)) || unicode.IsControl(rune(c))
+	}
+	return set
+}()
 
 // fake puts other letters and digits in the places of letters and digits.
 // Equal values get equal fakes.
@@ -102,7 +140,7 @@ func newKeyStream(m *Masker, value []byte) *keyStream {
 
 func (k *keyStream) next() byte {
 	if k.used == len(k.block) {
-		k.block = k.m.sum(k.block[:])
+		k.block = k.m.sumOf(k.block[:])
 		k.used = 0
 	}
 	b := k.block[k.used]
