@@ -68,7 +68,7 @@ func tooLong(n, limit int) *problem {
 // text is about names of the session.
 func (s *session) shape(an *sqlmeta.Analysis, catalog sqlmeta.Catalog, resolve resolver) (*shape, error) {
 	class := s.deps.Classification()
-	if sh, ok := s.shapes.Get(an); ok && sh.class == class {
+	if sh := s.shapes.get(an); sh != nil && sh.class == class {
 		return sh, nil
 	}
 	if resolve == nil {
@@ -79,7 +79,7 @@ func (s *session) shape(an *sqlmeta.Analysis, catalog sqlmeta.Catalog, resolve r
 		return nil, err
 	}
 	if !sh.named {
-		s.shapes.Add(an, sh)
+		s.shapes.add(an, sh)
 	}
 	return sh, nil
 }
@@ -109,11 +109,7 @@ func (s *session) unanalysed(ctx context.Context, err error) *problem {
 // characters, and the same meaning of a backslash in a string. certain says that
 // no change of a setting is on its way.
 func (s *session) readable(text string, certain bool) *problem {
-	ascii, backslash := true, false
-	for i := range len(text) {
-		ascii = ascii && text[i] < utf8.RuneSelf
-		backslash = backslash || text[i] == '\\'
-	}
+	ascii, backslash := isASCII(text), strings.IndexByte(text, '\\') >= 0
 	if ascii && !backslash {
 		return nil
 	}
@@ -131,6 +127,23 @@ func (s *session) readable(text string, certain bool) *problem {
 			withHint("SET standard_conforming_strings TO on.")
 	}
 	return nil
+}
+
+// isASCII looks at eight bytes at a time: texts may be long.
+func isASCII(s string) bool {
+	for ; len(s) >= 8; s = s[8:] {
+		eight := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		if eight&0x8080808080808080 != 0 {
+			return false
+		}
+	}
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // catalogNow is the catalog that the next statement is analysed against. One

@@ -7,16 +7,11 @@ import (
 	"net"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-gateway/weir/extproc"
 	"github.com/weir-gateway/weir/internal/gate"
-	"github.com/weir-gateway/weir/internal/sqlmeta"
 )
-
-// shapesKept bounds how many analysed texts are kept in the words of the gate.
-const shapesKept = 4096
 
 // Handler serves the sessions of one target.
 type Handler struct {
@@ -25,7 +20,7 @@ type Handler struct {
 	metrics *metrics
 	keys    scramKeys
 	live    *Live
-	shapes  *lru.Cache[*sqlmeta.Analysis, *shape]
+	shapes  *shapes
 }
 
 var _ extproc.TunnelHandler = (*Handler)(nil)
@@ -43,7 +38,7 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	shapes, err := lru.New[*sqlmeta.Analysis, *shape](shapesKept)
+	shapes, err := newShapes()
 	if err != nil {
 		return nil, err
 	}

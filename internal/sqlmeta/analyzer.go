@@ -19,7 +19,7 @@ var (
 type Config struct {
 	MaxBytes     int // longest text that is parsed; default 1 MiB
 	CacheEntries int // analyses kept; default 4096
-	CacheBytes   int // memory that the texts kept may take; default 32 MiB
+	CacheBytes   int // memory that the texts kept may take; default 16 MiB; a text that takes a 64th of it is not kept
 	// CompiledDir keeps the compiled parser from one start to the next: compiling
 	// takes a second, and 250 MB while it lasts. It holds machine code, so nobody
 	// else may write there. "" compiles at every start.
@@ -42,7 +42,7 @@ func New(cfg Config) (*Analyzer, error) {
 	}
 	orDefault(&cfg.MaxBytes, 1<<20)
 	orDefault(&cfg.CacheEntries, 4096)
-	orDefault(&cfg.CacheBytes, 32<<20)
+	orDefault(&cfg.CacheBytes, 16<<20)
 	p, err := newParser(context.Background(), cfg.CompiledDir)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func orDefault(n *int, value int) {
 func (a *Analyzer) Close() error { return a.parser.close() }
 
 // Analyze says what a text reads, writes and calls. The result is shared: never
-// change it. searchPath is the session's, without quotes. It fails with
+// change it. It holds parts of text, which so must not be a view of a buffer. searchPath is the session's, without quotes. It fails with
 // ErrTooLarge, ErrParser, or the context's error; then nothing is known.
 func (a *Analyzer) Analyze(ctx context.Context, text string, c Catalog, searchPath []string) (*Analysis, error) {
 	if len(text) > a.maxBytes {
@@ -81,7 +81,6 @@ func (a *Analyzer) Analyze(ctx context.Context, text string, c Catalog, searchPa
 			}
 		}
 	}
-	text = strings.Clone(text) // it may be a view of a buffer; the analysis stays
 	done, err := a.analyze(ctx, text, c, searchPath)
 	if err != nil {
 		return nil, err

@@ -12,10 +12,12 @@ import (
 
 // cache keeps analyses by text, catalog revision and search path. It is bounded
 // by entries and by the bytes of the texts, so that many long texts do not take
-// more than many short ones.
+// more than many short ones. A text that is very long is not kept at all: a
+// literal of a MiB hardly comes twice, and would push out a thousand that do.
 type cache struct {
 	seed     maphash.Seed
 	maxBytes int
+	longest  int // text that is kept, in bytes
 
 	mu    sync.Mutex
 	lru   *simplelru.LRU[cacheKey, cacheEntry]
@@ -34,7 +36,7 @@ type cacheEntry struct {
 }
 
 func newCache(entries, bytes int) (*cache, error) {
-	c := &cache{seed: maphash.MakeSeed(), maxBytes: bytes}
+	c := &cache{seed: maphash.MakeSeed(), maxBytes: bytes, longest: bytes / 64}
 	var err error
 	c.lru, err = simplelru.NewLRU(entries, func(_ cacheKey, e cacheEntry) { c.bytes -= e.bytes })
 	return c, err
@@ -49,6 +51,9 @@ func (c *cache) key(text, revision string, path []string) cacheKey {
 }
 
 func (c *cache) get(text, revision string, path []string) *Analysis {
+	if len(text) > c.longest {
+		return nil
+	}
 	k := c.key(text, revision, path)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,6 +65,9 @@ func (c *cache) get(text, revision string, path []string) *Analysis {
 }
 
 func (c *cache) add(text, revision string, path []string, a *Analysis) {
+	if len(text) > c.longest {
+		return
+	}
 	e := cacheEntry{slices.Clone(path), a, weigh(text, a)}
 	if e.bytes > c.maxBytes/8 {
 		return

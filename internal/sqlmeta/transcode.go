@@ -98,7 +98,7 @@ func variable(message, field protoreflect.Name) bool {
 // (pg_query's own fingerprint takes three times as long as parsing does, and is
 // too short to trust a list of allowed statements to.)
 func decodeTree(raw []byte) (*pg.ParseResult, []string, error) {
-	t := transcoder{in: jsontext.NewDecoder(bytes.NewBuffer(raw)), out: make([]byte, 0, len(raw)/2), essence: make([]byte, 0, len(raw)/2)}
+	t := transcoder{in: jsontext.NewDecoder(bytes.NewBuffer(raw)), out: make([]byte, 0, len(raw))}
 	if err := t.message(parseResult()); err != nil {
 		return nil, nil, err
 	}
@@ -115,8 +115,8 @@ func decodeTree(raw []byte) (*pg.ParseResult, []string, error) {
 type transcoder struct {
 	in      *jsontext.Decoder
 	out     []byte   // protobuf
-	text    []byte   // scratch
 	essence []byte   // what makes up the statement
+	skips   bool     // what is read now is none of it
 	prints  []string // of the statements so far
 }
 
@@ -134,8 +134,9 @@ func (t *transcoder) message(m *wireMessage) error {
 		if !ok {
 			return fmt.Errorf("%w: %s has no field %s", errTree, m.name, name)
 		}
-		before := len(t.essence)
+		before, skipped := len(t.essence), t.skips
 		t.essence = append(t.essence, name...)
+		t.skips = skipped || f.varies || f.message != nil && f.message.varies
 		if f.list {
 			err = t.list(f)
 		} else {
@@ -144,6 +145,7 @@ func (t *transcoder) message(m *wireMessage) error {
 		if err != nil {
 			return err
 		}
+		t.skips = skipped
 		switch {
 		case f.varies:
 			t.essence = t.essence[:before]
@@ -190,44 +192,54 @@ func (t *transcoder) expect(kind jsontext.Kind) error {
 	return err
 }
 
-// lengthBytes is the room kept for a message's length: a varint of fixed width.
+// lengthBytes is the room kept for the length of a message or a text: a varint of
+// fixed width.
 const lengthBytes = 4
+
+// begin starts a message or a text, whose length finish writes.
+func (t *transcoder) begin(f wireField) (start int) {
+	t.out = protowire.AppendTag(t.out, f.number, protowire.BytesType)
+	t.out = append(t.out, 0x80, 0x80, 0x80, 0)
+	return len(t.out)
+}
+
+func (t *transcoder) finish(start int) error {
+	n := len(t.out) - start
+	if bits.Len(uint(n)) > 7*lengthBytes {
+		return fmt.Errorf("%w: it is too large", errTree)
+	}
+	for i := range lengthBytes {
+		t.out[start-lengthBytes+i] |= byte(n>>(7*i)) & 0x7f
+	}
+	return nil
+}
 
 func (t *transcoder) field(f wireField) error {
 	if f.message != nil {
-		t.out = protowire.AppendTag(t.out, f.number, protowire.BytesType)
-		start := len(t.out) + lengthBytes
-		t.out = append(t.out, 0x80, 0x80, 0x80, 0)
+		start := t.begin(f)
 		if err := t.message(f.message); err != nil {
 			return err
 		}
-		n := len(t.out) - start
-		if bits.Len(uint(n)) > 7*lengthBytes {
-			return fmt.Errorf("%w: it is too large", errTree)
-		}
-		for i := range lengthBytes {
-			t.out[start-lengthBytes+i] |= byte(n>>(7*i)) & 0x7f
-		}
-		return nil
+		return t.finish(start)
 	}
 	value, err := t.in.ReadValue()
 	if err != nil {
 		return err
 	}
-	t.essence = append(t.essence, value...)
+	if !t.skips {
+		t.essence = append(t.essence, value...)
+	}
 	return t.scalar(f, value)
 }
 
 func (t *transcoder) scalar(f wireField, value jsontext.Value) error {
 	if f.kind == protoreflect.StringKind {
-		text, err := jsontext.AppendUnquote(t.text[:0], value)
-		if err != nil {
+		start := t.begin(f)
+		var err error
+		if t.out, err = jsontext.AppendUnquote(t.out, value); err != nil {
 			return err
 		}
-		t.text = text
-		t.out = protowire.AppendTag(t.out, f.number, protowire.BytesType)
-		t.out = protowire.AppendBytes(t.out, text)
-		return nil
+		return t.finish(start)
 	}
 	var n int64
 	ok := false
