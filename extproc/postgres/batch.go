@@ -49,16 +49,8 @@ func (s *session) flush() error {
 	if err := s.recordCopy(n); err != nil {
 		return err
 	}
-	if err := s.owe(s.batch.answers[:answers]); err != nil {
+	if err := s.forward(s.batch.out[:n], s.batch.answers[:answers]); err != nil {
 		return err
-	}
-	_, err := s.serverConn.Write(s.batch.out[:n])
-	s.mu.Lock()
-	s.sending = false
-	s.changed.Broadcast()
-	s.mu.Unlock()
-	if err != nil {
-		return errServerGone
 	}
 	s.batch.out = s.batch.out[:copy(s.batch.out, s.batch.out[n:])]
 	rest := copy(s.batch.answers, s.batch.answers[answers:])
@@ -68,6 +60,41 @@ func (s *session) flush() error {
 		s.chain.from, s.chain.fromAnswer = 0, 0
 	}
 	return nil
+}
+
+// forward sends messages to the server, which so owes answers.
+func (s *session) forward(b []byte, answers []answer) error {
+	if err := s.owe(answers); err != nil {
+		return err
+	}
+	_, err := s.serverConn.Write(b)
+	s.mu.Lock()
+	s.sending = false
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	if err != nil {
+		return errServerGone
+	}
+	return nil
+}
+
+// sendWhole sends one message: a large one from where it was read, at once.
+func (s *session) sendWhole(frame []byte, a answer) error {
+	if len(frame) <= fullBatch || s.chain.open {
+		s.send(frame, a)
+		return nil
+	}
+	err := s.flush()
+	if err == nil {
+		s.announce(a.changes)
+		err = s.forward(frame, []answer{a})
+	}
+	if err != nil { // the session ends, and its outcome is recorded
+		s.mu.Lock()
+		s.drop(&a)
+		s.mu.Unlock()
+	}
+	return err
 }
 
 // beforeWait is what is done before the client is waited for: everything is sent,

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
+	"sync"
 
 	"github.com/weir-gateway/weir/internal/gate"
 )
@@ -12,6 +13,7 @@ import (
 // pass unchanged stay where they were read (run) as long as nothing else comes
 // between them; then all is gathered in out.
 type deliveries struct {
+	in        *frameReader // where what passes was read
 	run       []byte
 	out       []byte
 	parts     []part
@@ -39,15 +41,15 @@ type part struct {
 
 func (d *deliveries) size() int { return len(d.run) + len(d.out) }
 
-// pass delivers a message as it was read.
+// pass delivers messages as they were read: the last that were taken.
 func (d *deliveries) pass(frame []byte, op *operation, row bool) {
 	switch {
 	case len(d.out) > 0:
 		d.out = append(d.out, frame...)
 	case len(d.run) == 0:
 		d.run = frame
-	case len(d.run) < cap(d.run) && &d.run[:len(d.run)+1][len(d.run)] == &frame[0]:
-		d.run = d.run[:len(d.run)+len(frame)]
+	case d.in.follows(d.run, frame):
+		d.run = d.in.taken(len(d.run) + len(frame))
 	default:
 		d.gather()
 		d.out = append(d.out, frame...)
@@ -57,6 +59,9 @@ func (d *deliveries) pass(frame []byte, op *operation, row bool) {
 
 // gather moves what passes unchanged to where other things can follow it.
 func (d *deliveries) gather() {
+	if d.out == nil {
+		d.out = borrow()
+	}
 	if len(d.run) > 0 {
 		d.out = append(d.out, d.run...)
 		d.run = nil
@@ -159,13 +164,25 @@ func (s *session) deliver() error {
 
 // rest gives back the buffers of a session that waits for its client.
 func (s *session) rest() {
-	if cap(s.out.out) > smallBuffer {
-		s.out.out = nil
-	}
-	if cap(s.out.originals) > smallBuffer {
-		s.out.originals = nil
-	}
+	giveBack(&s.out.out)
+	giveBack(&s.out.originals)
 	s.server.shrink()
+}
+
+// deliveryBuffer has room for a full batch and the row that made it full.
+const deliveryBuffer = 2 * largeBuffer
+
+var deliveryBuffers = sync.Pool{New: func() any { b := make([]byte, 0, deliveryBuffer); return &b }}
+
+func borrow() []byte { return (*deliveryBuffers.Get().(*[]byte))[:0] }
+
+// giveBack empties a buffer that was borrowed. One that had to grow is not kept.
+func giveBack(b *[]byte) {
+	if cap(*b) == deliveryBuffer {
+		kept := *b
+		deliveryBuffers.Put(&kept)
+	}
+	*b = nil
 }
 
 func (d *deliveries) reset() {

@@ -67,6 +67,30 @@ func (f *frameReader) take(n int) ([]byte, error) {
 	return b, nil
 }
 
+// taken is the last n bytes that were taken. They must not have been read over.
+func (f *frameReader) taken(n int) []byte { return f.buf[f.r-n : f.r : f.r] }
+
+// follows says that of the bytes taken last, next are the last and lie right
+// behind before.
+func (f *frameReader) follows(before, next []byte) bool {
+	at := f.r - len(next) - len(before)
+	return at >= 0 && len(before) > 0 && len(next) > 0 && &f.buf[at] == &before[0] && &f.buf[at+len(before)] == &next[0]
+}
+
+// ahead is the size of the message that begins n bytes on, if it is of the given
+// kind and all of it is there, else 0.
+func (f *frameReader) ahead(n int, kind byte) int {
+	b := f.buf[f.r+n : f.w]
+	if len(b) < headerLen || b[0] != kind {
+		return 0
+	}
+	size := binary.BigEndian.Uint32(b[1:])
+	if size < 4 || size > uint32(len(b)-1) {
+		return 0
+	}
+	return int(size) + 1
+}
+
 // chunk takes between 1 and max bytes, as many as are there.
 func (f *frameReader) chunk(limit int) ([]byte, error) {
 	if err := f.need(1); err != nil {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -116,6 +118,54 @@ func TestPromisedLength(t *testing.T) {
 	for _, bad := range [][]byte{{'D', 0, 0, 0, 3}, {'D', 0xff, 0xff, 0xff, 0xff}, {'D', 0x40, 0, 0, 0}} {
 		if _, _, err := newFrameReader(bytes.NewReader(bad)).next(); !errors.Is(err, errFrame) {
 			t.Errorf("%v: %v", bad, err)
+		}
+	}
+}
+
+// What passes unchanged stays where it was read, as long as nothing comes between.
+func TestPassDoesNotCopy(t *testing.T) {
+	one, two, other := []byte{'D', 0, 0, 0, 5, 'x'}, []byte{'D', 0, 0, 0, 4}, []byte{'C', 0, 0, 0, 5, 0}
+	f := newFrameReader(bytes.NewReader(slices.Concat(one, two, other, one)))
+	d := deliveries{in: f}
+	if _, _, err := f.next(); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.ahead(len(one), 'D'); got != len(two) {
+		t.Errorf("a message of %d bytes lies ahead, want %d", got, len(two))
+	}
+	if got := f.ahead(len(one)+len(two), 'D'); got != 0 {
+		t.Errorf("another kind of message counts as one of %d bytes", got)
+	}
+	for _, m := range [][]byte{one, two, other} {
+		frame, err := f.take(len(m))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.pass(frame, nil, true)
+	}
+	if len(d.out) > 0 || &d.run[0] != &f.buf[0] || !bytes.Equal(d.data(), slices.Concat(one, two, other)) {
+		t.Errorf("copied %q, passed %q", d.out, d.run)
+	}
+	d.gather()
+	frame, err := f.take(len(one))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.pass(frame, nil, true)
+	if !bytes.Equal(d.data(), slices.Concat(one, two, other, one)) {
+		t.Errorf("delivered %q", d.data())
+	}
+}
+
+// A message that is not whole, or of an impossible length, does not lie ahead.
+func TestAheadIsWhole(t *testing.T) {
+	for _, rest := range []string{"", "D", "D\x00\x00\x00", "D\x00\x00\x00\x03", "D\x00\x00\x00\x05", "D\xff\xff\xff\xff", "D\x80\x00\x00\x00xx"} {
+		f := newFrameReader(strings.NewReader("D\x00\x00\x00\x04" + rest))
+		if _, _, err := f.next(); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.ahead(5, 'D'); got != 0 {
+			t.Errorf("%q: %d bytes", rest, got)
 		}
 	}
 }

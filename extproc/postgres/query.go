@@ -38,7 +38,9 @@ func (s *session) query(frame []byte) error {
 	}
 	a.op = op
 	s.forwarded(op)
-	s.send(frame, a)
+	if err := s.sendWhole(frame, a); err != nil {
+		return err
+	}
 	return s.endSegment()
 }
 

@@ -33,16 +33,32 @@ func (s *session) row(kind byte, size int) error {
 		if size > largeBuffer && size > s.server.buffered() {
 			return s.stream(op, size)
 		}
-		frame, err := s.server.take(size)
-		if err == nil {
-			s.out.pass(frame, op, true)
-		}
-		return err
+		return s.passRows(op, kind, size)
 	case op.plan == nil:
 		s.disagree(op)
 		return s.server.discard(size)
 	}
 	return s.maskedRow(op, size)
+}
+
+// passRows passes on a row, and with it those behind it that are there already:
+// of each, only type and length are looked at.
+func (s *session) passRows(op *operation, kind byte, size int) error {
+	if err := s.server.need(size); err != nil {
+		return err
+	}
+	for size < fullBatch {
+		next := s.server.ahead(size, kind)
+		if next == 0 || op.count(kind, next) != nil { // which is said when it is at the front
+			break
+		}
+		size += next
+	}
+	frames, err := s.server.take(size)
+	if err == nil {
+		s.out.pass(frames, op, true)
+	}
+	return err
 }
 
 // count counts a row against the limits of the decision.
@@ -118,6 +134,9 @@ func (s *session) maskedRow(op *operation, size int) error {
 	op.bytes += int64(len(d.out) - start - size) // what the client gets is what counts
 	d.mark(op, true)
 	if !op.metadata {
+		if d.originals == nil {
+			d.originals = borrow()
+		}
 		before := len(d.originals)
 		d.originals = op.plan.originals(d.originals, frame)
 		if len(d.originals) > before {

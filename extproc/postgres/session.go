@@ -141,6 +141,7 @@ func (s *session) run(ctx context.Context) {
 	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.client.onBlock = s.beforeWait
 	s.server.onBlock = s.deliver
+	s.out.in = s.server
 	s.metrics.sessions.Inc()
 	defer s.metrics.sessions.Dec()
 	key := keyOf(s.key.ProcessID, s.key.SecretKey)
