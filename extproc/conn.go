@@ -52,8 +52,16 @@ func (c *conn) Close() error {
 	return c.s.resetUnopened()
 }
 
-func (c *conn) LocalAddr() net.Addr  { return address("weir") }
-func (c *conn) RemoteAddr() net.Addr { return c.remote }
+func (c *conn) LocalAddr() net.Addr { return address("weir") }
+
+func (c *conn) RemoteAddr() net.Addr {
+	if c.in == response {
+		if upstream := c.s.upstreamAddress(); upstream != "" {
+			return address(upstream)
+		}
+	}
+	return c.remote
+}
 
 func (c *conn) SetDeadline(t time.Time) error {
 	if err := c.SetReadDeadline(t); err != nil {

@@ -21,9 +21,11 @@ type Peer struct {
 	TLS        string // TLS version of the client's connection to Envoy, "" in clear
 }
 
-// Tunnel is a client's raw connection to a target, both ends of it. A direction
-// opens only after its own side has sent a first chunk: writes to Client block
-// until the server has sent something, and writes to Server until the client has.
+// Tunnel is a client's raw connection to a target, both ends of it. Who connects
+// to the target is one of two. Envoy has done so where Server is set: there a
+// direction opens only after its own side has sent a first chunk, so writes to
+// Client block until the server has sent something, and writes to Server until
+// the client has. Otherwise Dial is set, and nobody has connected yet.
 //
 // Both ends have CloseWrite. What was written to Client before it was closed is
 // delivered; closing it, or its CloseWrite, ends the tunnel. A client that closes
@@ -38,7 +40,13 @@ type Tunnel struct {
 	Target string
 	Peer   Peer
 	Client net.Conn
+	// Server is the target's end, where Envoy connects to it. Its RemoteAddr is the
+	// server's host:port once that has said something, where Envoy tells it.
 	Server net.Conn
+	// Dial connects to the target where Envoy does not: to the server at address
+	// (host:port, as RemoteAddr of such a connection gives it), or to any of the
+	// target's where that is "". The connection is closed with the tunnel.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
 
 // TunnelHandler serves one tunnel. When it returns, both ends are closed; when it

@@ -30,6 +30,7 @@ type stream struct {
 	gone         bool  // Envoy ended the stream
 	responseHead *extprocv3.HttpHeaders
 	responseFrom string // why the response is what it is, as Envoy says, "" if it does not
+	upstream     string // host:port that a tunnel leads to, "" while that is not known
 
 	// onEnd is called when the stream ends. onResponse, if any, is called with the
 	// response's headers by the goroutine that receives.

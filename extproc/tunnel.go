@@ -77,7 +77,8 @@ var errPanic = errors.New("extproc: the handler failed")
 func (s *Server) connected(ctx context.Context, st *stream, target string, h *extprocv3.HttpHeaders) error {
 	head := readHead(h.GetHeaders())
 	up := head.status == http.StatusOK
-	if up && (s.cfg.Fallback == "" || head.header.Get(headerUpstream) != s.cfg.Fallback) {
+	if upstream := head.header.Get(headerUpstream); up && (s.cfg.Fallback == "" || upstream != s.cfg.Fallback) {
+		st.noteUpstream(present(upstream))
 		return st.answerResponse(nil)
 	}
 	s.metrics.refuse(refusedUpstream)
@@ -107,6 +108,20 @@ func (s *stream) refuseServer(all bool) {
 	if all {
 		s.closeRead(request, ErrUpstreamRefused)
 	}
+}
+
+// noteUpstream keeps where the tunnel leads.
+func (s *stream) noteUpstream(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.upstream = address
+}
+
+// upstreamAddress is where the tunnel leads, "" while that is not known.
+func (s *stream) upstreamAddress() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.upstream
 }
 
 func (s *stream) openResponse() {

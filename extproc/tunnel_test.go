@@ -63,6 +63,28 @@ func TestTunnelKnowsItsPeer(t *testing.T) {
 	e.leave()
 }
 
+func TestTunnelKnowsItsServer(t *testing.T) {
+	known := make(chan string, 2)
+	s := start(t, extproc.Config{}, handlers{tunnel: func(_ context.Context, t *extproc.Tunnel) {
+		known <- t.Server.RemoteAddr().String()
+		_, _ = t.Server.Read(make([]byte, 1))
+		known <- t.Server.RemoteAddr().String()
+	}})
+	e := s.open(t, "orders")
+	e.connect()
+	e.wantRequestHeaders()
+	if got := <-known; got != "orders" {
+		t.Errorf("before it is known: %q", got)
+	}
+	e.responseHeaders(false, ":status", "200", "weir-upstream", "192.0.2.9:5432")
+	e.wantResponseHeaders()
+	e.responseBody("S", false)
+	if got := <-known; got != "192.0.2.9:5432" {
+		t.Errorf("got %q", got)
+	}
+	e.cancel()
+}
+
 func TestTunnelThatNobodyServesIsRefused(t *testing.T) {
 	s := start(t, extproc.Config{}, handlers{tunnel: echo})
 	for _, target := range [][]string{{"billing"}, {""}, {}, {"orders", "orders"}} {

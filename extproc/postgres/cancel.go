@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
-
-	"github.com/weir-gateway/weir/extproc"
 )
 
 // cancelTimeout bounds a cancel request of the gateway's own.
@@ -60,27 +58,27 @@ func (l *Live) find(key string) *session {
 // cancel serves a connection that only carries a CancelRequest (PostgreSQL,
 // "Canceling requests in progress"). As in the server there is no answer, and a
 // key that fits no session is passed over in silence.
-func (h *Handler) cancel(ctx context.Context, t *extproc.Tunnel, r *pgproto3.CancelRequest, offered bool, down error) {
+func (h *Handler) cancel(ctx context.Context, start *startUp, r *pgproto3.CancelRequest) {
 	s := h.live.find(keyOf(r.ProcessID, r.SecretKey))
-	if s == nil || s.cancelHold() || down != nil {
+	if s == nil || s.cancelHold() || start.down != nil {
 		return
 	}
-	if err := h.sendCancel(ctx, t.Server, r, offered); err != nil {
+	conn, err := start.server(ctx, &h.cfg.Upstream, s.address)
+	if err == nil {
+		err = sendCancel(conn, r)
+	}
+	if err != nil {
 		h.deps.Log.WarnContext(ctx, "a cancel request was not delivered", "target", h.cfg.Target.Name, "err", err)
 	}
 }
 
-// sendCancel sends a cancel request over a fresh connection on which TLS has
-// been asked for, and waits until the server has taken it.
-func (h *Handler) sendCancel(ctx context.Context, conn net.Conn, r *pgproto3.CancelRequest, offered bool) error {
-	secure, err := secureServer(ctx, conn, &h.cfg.Upstream, offered)
-	if err != nil {
+// sendCancel sends a cancel request over a fresh connection, and waits until the
+// server has taken it.
+func sendCancel(conn net.Conn, r *pgproto3.CancelRequest) error {
+	if _, err := conn.Write(encode(nil, r)); err != nil {
 		return err
 	}
-	if _, err := secure.Write(encode(nil, r)); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, secure)
+	_, err := io.Copy(io.Discard, conn)
 	if gone(err) {
 		return nil
 	}
@@ -89,18 +87,18 @@ func (h *Handler) sendCancel(ctx context.Context, conn net.Conn, r *pgproto3.Can
 
 // cancelStatement asks the server to cancel what the session runs, over a
 // connection of the gateway's own.
-func (h *Handler) cancelStatement(ctx context.Context, key *pgproto3.BackendKeyData) error {
+func (s *session) cancelStatement(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, cancelTimeout)
 	defer stop()
-	conn, err := h.deps.Dial(ctx)
+	conn, err := s.deps.Dial(ctx, s.address)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(cancelTimeout))
-	offered, err := requestTLS(conn)
+	secure, err := askSecure(ctx, conn, &s.cfg.Upstream)
 	if err != nil {
 		return err
 	}
-	return h.sendCancel(ctx, conn, &pgproto3.CancelRequest{ProcessID: key.ProcessID, SecretKey: key.SecretKey}, offered)
+	return sendCancel(secure, &pgproto3.CancelRequest{ProcessID: s.key.ProcessID, SecretKey: s.key.SecretKey})
 }

@@ -59,10 +59,10 @@ type Deps struct {
 	// Classification gives the one in force.
 	Classification func() Classification
 	Masker         Masker
-	// Dial opens another connection to the server, to cancel a statement that
-	// has reached a limit. Without it such a statement runs to its end, and what
-	// it returns is swallowed.
-	Dial func(ctx context.Context) (net.Conn, error)
+	// Dial opens another connection to the server at address (host:port; "" where
+	// that is not known), to cancel a statement that has reached a limit. Without it
+	// such a statement runs to its end, and what it returns is swallowed.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
 	// Live is shared by the handlers that one target has over time. Without it
 	// a Handler has its own.
 	Live *Live

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -52,15 +51,18 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 func (h *Handler) ServeTunnel(ctx context.Context, t *extproc.Tunnel) {
 	h.live.count.Add(1)
 	defer h.live.count.Add(-1)
-	ready := time.Now().Add(h.cfg.Startup)
-	setDeadline(t, ready)
+	start := startUp{tunnel: t, end: time.Now().Add(h.cfg.Startup)}
+	start.bound(t.Client)
+	if t.Server != nil {
+		start.bound(t.Server)
+	}
 	// A gateway that stops does not wait for those who have not signed in yet.
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
-		setDeadline(t, time.Unix(1, 0))
+		start.set(time.Unix(1, 0))
 	})
-	s := h.open(ctx, t)
+	s := h.open(ctx, &start)
 	if s == nil {
 		stop()
 		return
@@ -70,34 +72,29 @@ func (h *Handler) ServeTunnel(ctx context.Context, t *extproc.Tunnel) {
 		// any session is. The deadline must not come in between.
 		<-stopped
 	}
-	setDeadline(t, time.Time{})
+	start.set(time.Time{})
 	s.run(ctx)
-}
-
-func setDeadline(t *extproc.Tunnel, at time.Time) {
-	_ = t.Client.SetDeadline(at)
-	_ = t.Server.SetDeadline(at)
 }
 
 // open takes a connection through start-up and both sign-ins. It returns nil
 // when there is no session; the client has been told then.
-func (h *Handler) open(ctx context.Context, t *extproc.Tunnel) *session {
+func (h *Handler) open(ctx context.Context, start *startUp) *session {
+	t := start.tunnel
 	reader := newFrameReader(t.Client)
 	if _, err := reader.peek(); err != nil {
 		return nil // nothing was ever said
 	}
-	// Envoy opens the way to the client when the server has said something.
-	offered, down := requestTLS(t.Server)
+	start.ask()
 	g, err := h.greet(ctx, t.Client, reader)
 	if err != nil {
 		h.refuseStart(ctx, g, t, err)
 		return nil
 	}
 	if g.cancel != nil {
-		h.cancel(ctx, t, g.cancel, offered, down)
+		h.cancel(ctx, start, g.cancel)
 		return nil
 	}
-	s, err := h.signIn(ctx, t, g, offered, down)
+	s, err := h.signIn(ctx, start, g)
 	if err != nil {
 		h.turnAway(ctx, g, t, err)
 		return nil
@@ -106,14 +103,15 @@ func (h *Handler) open(ctx context.Context, t *extproc.Tunnel) *session {
 }
 
 // signIn makes a session of a client that has said what it wants.
-func (h *Handler) signIn(ctx context.Context, t *extproc.Tunnel, g *greeting, offered bool, down error) (*session, error) {
+func (h *Handler) signIn(ctx context.Context, start *startUp, g *greeting) (*session, error) {
+	t := start.tunnel
 	if err := g.sendNegotiation(); err != nil {
 		return nil, err
 	}
-	if down != nil {
+	if start.down != nil {
 		// Told at once: of a target that refused the connection, Envoy may not
 		// let the client say anything more.
-		h.deps.Log.WarnContext(ctx, "the server did not answer", "target", h.cfg.Target.Name, "err", down)
+		h.deps.Log.WarnContext(ctx, "the server did not answer", "target", h.cfg.Target.Name, "err", start.down)
 		return nil, h.unreachable()
 	}
 	if limit := h.cfg.MaxSessions; limit > 0 && h.live.Count() > limit {
@@ -145,7 +143,7 @@ func (h *Handler) signIn(ctx context.Context, t *extproc.Tunnel, g *greeting, of
 		p.severity = "FATAL"
 		return nil, &recorded{p}
 	}
-	if err := h.connect(ctx, s, t, g, database, offered); err != nil {
+	if err := h.connect(ctx, s, start, g, database); err != nil {
 		s.finish(ctx, "no connection to the target")
 		return nil, &recorded{err}
 	}
@@ -153,8 +151,8 @@ func (h *Handler) signIn(ctx context.Context, t *extproc.Tunnel, g *greeting, of
 }
 
 // connect signs in to the server and tells the client that it is in.
-func (h *Handler) connect(ctx context.Context, s *session, t *extproc.Tunnel, g *greeting, database string, offered bool) error {
-	server, err := h.dialled(ctx, t.Server, g, database, offered)
+func (h *Handler) connect(ctx context.Context, s *session, start *startUp, g *greeting, database string) error {
+	server, err := h.dialled(ctx, start, g, database)
 	if err != nil {
 		return err
 	}
@@ -166,8 +164,8 @@ func (h *Handler) connect(ctx context.Context, s *session, t *extproc.Tunnel, g 
 }
 
 // dialled brings the connection to the server to where queries can be sent.
-func (h *Handler) dialled(ctx context.Context, conn net.Conn, g *greeting, database string, offered bool) (*signedIn, error) {
-	secure, err := secureServer(ctx, conn, &h.cfg.Upstream, offered)
+func (h *Handler) dialled(ctx context.Context, start *startUp, g *greeting, database string) (*signedIn, error) {
+	secure, err := start.server(ctx, &h.cfg.Upstream, "")
 	if err == nil {
 		var server *signedIn
 		if server, err = h.signInServer(ctx, secure, g, database); err == nil {
@@ -183,7 +181,8 @@ func (h *Handler) dialled(ctx context.Context, conn net.Conn, g *greeting, datab
 		return nil, p
 	}
 	h.deps.Log.ErrorContext(ctx, "no sign-in to the server", "target", h.cfg.Target.Name, "err", err)
-	if gone(err) {
+	var unreached *dialError
+	if gone(err) || errors.As(err, &unreached) {
 		return nil, h.unreachable()
 	}
 	return nil, fatal(codeConnectionFailure, "the gateway could not sign in to target %s", h.cfg.Target.Name).

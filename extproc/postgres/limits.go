@@ -18,7 +18,7 @@ func (s *session) interrupt(op *operation, p *problem) {
 	s.cancels.Add(1)
 	go func() {
 		defer s.cancels.Done()
-		if err := s.cancelStatement(s.ctx, &s.key); err != nil {
+		if err := s.cancelStatement(s.ctx); err != nil {
 			s.deps.Log.Warn("a statement could not be cancelled", "target", s.cfg.Target.Name, "session", s.gate.ID, "err", err)
 		}
 	}()

@@ -64,7 +64,7 @@ func realWorld(t testing.TB, o pgserver.Options) (*world, *pgserver.Server) {
 			_ = c.Run(ctx)
 		}
 	})
-	w.deps.Dial = func(ctx context.Context) (net.Conn, error) {
+	w.deps.Dial = func(ctx context.Context, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "tcp", server.Addr())
 	}
 	return w, server

@@ -39,6 +39,7 @@ type session struct {
 	stop    context.CancelFunc
 	catalog Catalog
 	key     pgproto3.BackendKeyData
+	address string // host:port of the server that the session is on, "" where that is not known
 
 	client *frameReader
 	server *frameReader // the server's side reads from it
@@ -115,7 +116,7 @@ func (h *Handler) newSession(t *extproc.Tunnel, g *greeting, p gate.Principal, d
 			ID: gate.NewID(), Started: time.Now(), Principal: p, Target: h.cfg.Target, Database: database,
 			Client: gate.Client{Address: t.Peer.Address, TLS: g.tlsVersion(&t.Peer), Application: g.params.app},
 		},
-		client: g.reader, clientConn: g.conn, serverConn: t.Server,
+		client: g.reader, clientConn: g.conn,
 		statements: newStatementNames(), portals: newNames(), clientEnd: make(chan struct{}), serverEnd: make(chan struct{}),
 	}
 	s.batch.copyFrom = -1
@@ -132,6 +133,7 @@ func (s *session) attach(server *signedIn) error {
 	}
 	s.catalog = catalog
 	s.server, s.serverConn, s.key = server.reader, server.conn, server.key
+	s.address = addressOf(server.conn)
 	s.params, s.txStatus, s.pathChanged = server.params, server.txStatus, true
 	return nil
 }
