@@ -13,6 +13,9 @@ type Options struct {
 	// no server does, so that weir can tell the client what is wrong. Empty: the
 	// client's connection is closed then.
 	Fallback string
+	// Relay is the path of the Unix socket on which weir takes the connections of
+	// targets with the transport Relay. Empty: such a target is refused.
+	Relay string
 	// SystemRoots is a file of PEM certificates on Envoy's machine (SystemRoots
 	// finds this machine's). It is trusted where an upstream's CA is not given.
 	// Without it such a target is refused.
@@ -82,8 +85,8 @@ func (o Options) check() error {
 	switch {
 	case (p.Socket == "") == (p.Address == ""):
 		return errors.New("xds: the processor needs either a socket or an address")
-	case len(p.Socket) > maxSocketPath || len(o.Fallback) > maxSocketPath:
-		return fmt.Errorf("xds: the path of a socket is longer than %d bytes: %s; use a shorter data folder", maxSocketPath, p.Socket+o.Fallback)
+	case max(len(p.Socket), len(o.Fallback), len(o.Relay)) > maxSocketPath:
+		return fmt.Errorf("xds: the path of a socket is longer than %d bytes: %s %s %s; use a shorter data folder", maxSocketPath, p.Socket, o.Fallback, o.Relay)
 	case p.Address == "":
 		return nil
 	}

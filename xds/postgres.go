@@ -37,19 +37,13 @@ func peerHeaders() []*corev3.HeaderValueOption {
 // CONNECT request to an internal listener of the same Envoy, where ext_proc
 // sees it and the router makes it raw TCP again.
 func (b *builder) postgres(t *Target) {
-	front, inner := listenerName(t.Name), innerName(t.Name)
-	b.addListener(b.socketListener(t, &listenerv3.FilterChain{Filters: []*listenerv3.Filter{
-		networkFilter("envoy.filters.network.tcp_proxy", b.pack(&tcpv3.TcpProxy{
-			StatPrefix:       front,
-			ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: inner},
-			IdleTimeout:      duration(0), // a session's idleness is judged where it can be told
-			TunnelingConfig: &tcpv3.TcpProxy_TunnelingConfig{
-				Hostname:     t.Name + ".weir.internal:5432", // for logs only
-				HeadersToAdd: peerHeaders(),
-			},
-			AccessLog: b.accessLog(t, connectionLog()),
-		})),
-	}}))
+	inner := innerName(t.Name)
+	proxy := b.tcpProxy(t, inner)
+	proxy.TunnelingConfig = &tcpv3.TcpProxy_TunnelingConfig{
+		Hostname:     t.Name + ".weir.internal:5432", // for logs only
+		HeadersToAdd: peerHeaders(),
+	}
+	b.addListener(b.rawListener(t, proxy))
 	b.addListener(&listenerv3.Listener{
 		Name:                          inner,
 		PerConnectionBufferLimitBytes: u32(b.BufferLimit),
@@ -60,6 +54,23 @@ func (b *builder) postgres(t *Target) {
 	})
 	b.addCluster(b.innerCluster(inner))
 	b.addCluster(b.upstreamCluster(t))
+}
+
+// rawListener is a target's listener on its port, for bytes as they are.
+func (b *builder) rawListener(t *Target, proxy *tcpv3.TcpProxy) *listenerv3.Listener {
+	return b.socketListener(t, &listenerv3.FilterChain{Filters: []*listenerv3.Filter{
+		networkFilter("envoy.filters.network.tcp_proxy", b.pack(proxy)),
+	}})
+}
+
+// tcpProxy passes a connection on to a cluster.
+func (b *builder) tcpProxy(t *Target, cluster string) *tcpv3.TcpProxy {
+	return &tcpv3.TcpProxy{
+		StatPrefix:       listenerName(t.Name),
+		ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: cluster},
+		IdleTimeout:      duration(0), // a session's idleness is judged where it can be told
+		AccessLog:        b.accessLog(t, connectionLog()),
+	}
 }
 
 // tunnelManager takes the CONNECT of the front listener. Its hop is HTTP/1.1, a

@@ -26,6 +26,15 @@ const (
 	Headers Inspect = "headers" // request headers only, by ext_authz: cheaper
 )
 
+// Transport is how PostgreSQL's bytes reach weir.
+type Transport string
+
+// The transports.
+const (
+	ExtProc Transport = "ext_proc" // a CONNECT tunnel through the external processor
+	Relay   Transport = "relay"    // a Unix socket; weir connects to the servers itself
+)
+
 // Target is a resource behind the gateway, as far as Envoy is concerned.
 type Target struct {
 	// Name is letters, digits, '.', '_' and '-', at most 63 of them.
@@ -35,6 +44,8 @@ type Target struct {
 	// 127.0.0.1 and an empty host every IPv4 address.
 	Listen   string
 	Upstream Upstream
+	// Transport is ExtProc when empty. PostgreSQL only.
+	Transport Transport
 
 	// What follows is for HTTP only. PostgreSQL negotiates TLS inside its own
 	// protocol, so that listener has none.
@@ -129,7 +140,13 @@ func (t *Target) check() error {
 		if t.TLS != nil || t.Upstream.TLS != nil {
 			errs = append(errs, errors.New("TLS of PostgreSQL is not Envoy's business"))
 		}
+		if t.Transport != "" && t.Transport != ExtProc && t.Transport != Relay {
+			errs = append(errs, fmt.Errorf("transport %q is not known; it is %s or %s", t.Transport, ExtProc, Relay))
+		}
 	case HTTP:
+		if t.Transport != "" {
+			errs = append(errs, errors.New("a transport is for PostgreSQL only"))
+		}
 		errs = append(errs, t.checkHTTP(listen))
 	default:
 		errs = append(errs, fmt.Errorf("kind %q is not known; it is %s or %s", t.Kind, Postgres, HTTP))

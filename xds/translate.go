@@ -66,11 +66,14 @@ type builder struct {
 }
 
 func (b *builder) target(t *Target) {
-	if t.Kind == Postgres {
+	switch {
+	case t.Kind != Postgres:
+		b.http(t)
+	case t.Transport == Relay:
+		b.relay(t)
+	default:
 		b.postgres(t)
-		return
 	}
-	b.http(t)
 }
 
 func (b *builder) addCluster(c *clusterv3.Cluster) {
@@ -96,6 +99,8 @@ func innerName(target string) string { return listenerName(target) + "-inner" }
 
 func anyUpstreamName(target string) string { return upstreamName(target) + "-or-fallback" }
 
+func relayName(target string) string { return "relay-" + target }
+
 func upstreamName(target string) string { return "upstream-" + target }
 
 // neededBy says which resources listeners need, by all of their names.
@@ -106,7 +111,7 @@ func neededBy(listeners []string) func(name string) bool {
 		target := strings.TrimPrefix(l, listenerName(""))
 		for _, t := range []string{target, strings.TrimSuffix(target, "-inner")} {
 			for _, name := range []string{
-				listenerName(t), innerName(t), upstreamName(t), anyUpstreamName(t), "tls-" + t, "clients-" + t, "ca-" + t,
+				listenerName(t), innerName(t), upstreamName(t), anyUpstreamName(t), relayName(t), "tls-" + t, "clients-" + t, "ca-" + t,
 			} {
 				needed[name] = true
 			}
