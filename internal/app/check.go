@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/weir-gateway/weir/internal/config"
 	"github.com/weir-gateway/weir/policies"
@@ -27,19 +25,5 @@ func Check(_ context.Context, cfg *config.Config) error {
 			errs = append(errs, fmt.Errorf("policy.bundle: %s", p))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(cfg.Targets)) {
-		if err := available(name, cfg.Targets[name]); err != nil {
-			errs = append(errs, err)
-		}
-	}
 	return errors.Join(errs...)
-}
-
-// available refuses what the configuration may say one day, and this version
-// does not do.
-func available(name string, t *config.Target) error {
-	if t.Transport == config.Relay {
-		return fmt.Errorf("targets.%s.transport: relay is not available in this version; use ext_proc", name)
-	}
-	return nil
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/weir-gateway/weir/internal/gate"
 	"github.com/weir-gateway/weir/internal/identity"
 	"github.com/weir-gateway/weir/internal/mask"
+	"github.com/weir-gateway/weir/internal/relay"
 	"github.com/weir-gateway/weir/internal/sqlmeta"
 	"github.com/weir-gateway/weir/internal/vault"
 	"github.com/weir-gateway/weir/recorder"
@@ -56,6 +57,7 @@ type Gateway struct {
 	policy         rules
 	handlers       handlers
 	extproc        *extproc.Server
+	relay          *relay.Server
 	xds            *xds.Server
 	store          *store
 	envoy          *proxy
@@ -176,7 +178,10 @@ func (g *Gateway) buildSessions(cfg *config.Config) (err error) {
 		return err
 	}
 	g.identity, g.cert = &signIn{}, &certificate{}
-	g.extproc, err = extproc.New(extproc.Config{Fallback: fallbackSocket(cfg), Registerer: g.metrics}, &g.handlers, g.log.With("part", "extproc"))
+	if g.extproc, err = extproc.New(extproc.Config{Fallback: fallbackSocket(cfg), Registerer: g.metrics}, &g.handlers, g.log.With("part", "extproc")); err != nil {
+		return err
+	}
+	g.relay, err = relay.New(relay.Config{Registerer: g.metrics}, &g.handlers, g.log.With("part", "relay"))
 	return err
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/weir-gateway/weir/internal/gate"
 	"github.com/weir-gateway/weir/internal/identity"
 	"github.com/weir-gateway/weir/internal/mask"
+	"github.com/weir-gateway/weir/internal/relay"
 	"github.com/weir-gateway/weir/internal/sqlmeta"
 	"github.com/weir-gateway/weir/internal/vault"
 )
@@ -91,6 +91,7 @@ func (s *signIn) Authenticate(ctx context.Context, token string) (gate.Principal
 type handler struct {
 	target   *config.Target
 	postgres *postgres.Handler
+	upstream *relay.Upstream // of postgres
 	http     *http.Handler
 	stop     func(ctx context.Context, reason string)
 }
@@ -148,6 +149,15 @@ func (h *handlers) Tunnel(target string) (extproc.TunnelHandler, bool) {
 	return nil, false
 }
 
+// Relay implements relay.Targets. Whichever transport a target has, a connection
+// of the other is served too: when it changes, some are still on their way.
+func (h *handlers) Relay(target string) (relay.Target, bool) {
+	if one := h.get(target); one != nil && one.postgres != nil {
+		return relay.Target{Handler: one.postgres, Upstream: one.upstream}, true
+	}
+	return relay.Target{}, false
+}
+
 // Exchange implements extproc.Handlers.
 func (h *handlers) Exchange(target string) (extproc.ExchangeHandler, bool) {
 	if one := h.get(target); one != nil && one.http != nil && one.target.Inspect != config.InspectHeaders {
@@ -166,9 +176,6 @@ func (h *handlers) Headers(target string) (extproc.HeaderHandler, bool) {
 
 // newHandler makes the handler of a target.
 func (s *shared) newHandler(ctx context.Context, name string, t *config.Target) (*handler, error) {
-	if err := available(name, t); err != nil {
-		return nil, err
-	}
 	if t.Kind == config.HTTP {
 		return s.newHTTP(name, t)
 	}
@@ -238,7 +245,10 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 	catalogs := newCatalogs(func(ctx context.Context, database string) (*pgx.Conn, error) {
 		return s.dialCatalog(ctx, t, &up, database)
 	}, s.log.With("target", name))
-	dialer := net.Dialer{Timeout: t.Upstream.ConnectTimeout.D()}
+	servers, err := relay.NewUpstream(texts(t.Upstream.Address), t.Upstream.ConnectTimeout.D())
+	if err != nil {
+		return nil, fmt.Errorf("targets.%s.upstream.address: %w", name, err)
+	}
 	cfg := postgres.Config{
 		Target: GateTarget(name, t), Upstream: up, Databases: t.Databases,
 		Startup: t.Session.Startup.D(), Idle: t.Session.Idle.D(), TokenGrace: t.Session.TokenGrace.D(), Drain: s.drain,
@@ -251,13 +261,11 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 		Identity: s.identity, Secrets: s.vault, Gate: s.gate, Analyzer: s.analyzer, Masker: s.masker,
 		Catalog:        catalogs.of,
 		Classification: func() postgres.Classification { return s.classes.Load() },
-		Dial: func(ctx context.Context) (net.Conn, error) {
-			return dialer.DialContext(ctx, "tcp", string(t.Upstream.Address[0]))
-		},
-		Live: s.live.of(name), Log: s.log, Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"target": name}, s.metrics),
+		Dial:           servers.Dial,
+		Live:           s.live.of(name), Log: s.log, Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"target": name}, s.metrics),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &handler{target: t, postgres: h, stop: func(context.Context, string) { catalogs.close() }}, nil
+	return &handler{target: t, postgres: h, upstream: servers, stop: func(context.Context, string) { catalogs.close() }}, nil
 }

@@ -34,6 +34,12 @@ func fallbackSocket(cfg *config.Config) string {
 	return filepath.Join(socketFolder(string(cfg.Data)), "fallback.sock")
 }
 
+// relaySocket is where Envoy hands over the connections of targets with the
+// transport relay.
+func relaySocket(cfg *config.Config) string {
+	return filepath.Join(socketFolder(string(cfg.Data)), "relay.sock")
+}
+
 // adminProxySocket is where Envoy can be asked and told to stop.
 func adminProxySocket(cfg *config.Config) string {
 	return filepath.Join(socketFolder(string(cfg.Data)), "envoy-admin.sock")

