@@ -37,7 +37,7 @@ func TestAnEnvoyElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	serverCA := filepath.Join(dir, "weir.crt")
-	w := unstarted(t, stage.Options{Edit: func(s *stage.Settings) {
+	w := unstarted(t, stage.Options{Transport: "ext_proc", Edit: func(s *stage.Settings) {
 		s.Extra += fmt.Sprintf("envoy: {external: {xds: %s, client_ca: file:%s, tls: {ca: %s, certificate: %s, key: %s}}}\n",
 			freeAddress(), clients, serverCA, cert, key)
 	}})

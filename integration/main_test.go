@@ -4,6 +4,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,18 @@ import (
 	"github.com/weir-gateway/weir/integration/postgres"
 	"github.com/weir-gateway/weir/integration/stage"
 )
+
+// transport is how PostgreSQL's bytes reach the gateway in this run: ext_proc or
+// relay, "" for the default. `make test` runs the suite over both.
+var transport = os.Getenv("WEIR_TRANSPORT")
+
+// inTransport is a target's line that says so, within braces.
+func inTransport() string {
+	if transport == "" {
+		return ""
+	}
+	return ", transport: " + transport
+}
 
 // suite is what all tests of the package share.
 type suite struct {
@@ -90,8 +103,8 @@ func shared(t *testing.T) *world {
 func furtherTargets(s *stage.Settings) {
 	database := func(name, address, more string) {
 		listen := freeAddress()
-		s.Targets += fmt.Sprintf("  %s: {kind: postgres, listen: %s, upstream: {address: %s, user: weir_shop, password: secret:shop, database: shop, tls: verify-full, ca: file:%s, server_name: localhost}, %s}\n",
-			name, listen, address, s.CA, more)
+		s.Targets += fmt.Sprintf("  %s: {kind: postgres, listen: %s, upstream: {address: %s, user: weir_shop, password: secret:shop, database: shop, tls: verify-full, ca: file:%s, server_name: localhost}, %s%s}\n",
+			name, listen, address, s.CA, more, inTransport())
 		all.listen[name] = listen
 	}
 	all.listen = map[string]string{}
@@ -167,7 +180,7 @@ func open(dir string, o stage.Options) (*world, error) {
 // notes every request, and the tests' own rules hold beside the shop's.
 func set(dir string, o stage.Options) (*world, error) {
 	w := &world{api: &requests{}}
-	o.Dir, o.Weir, o.API = dir, all.weir, w.api.note
+	o.Dir, o.Weir, o.API, o.Transport = dir, all.weir, w.api.note, cmp.Or(o.Transport, transport)
 	edit, tune := o.Edit, o.Postgres
 	o.Postgres = func(p *postgres.Options) {
 		p.Settings = map[string]string{"log_statement": "all", "log_connections": "on"}

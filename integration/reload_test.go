@@ -18,8 +18,8 @@ import (
 // late is a further target for the shop's database.
 func (w *world) late(listen, more string) string {
 	s := &w.Settings
-	return fmt.Sprintf("  late: {kind: postgres, listen: %q, upstream: {address: %s, user: weir_shop, password: secret:shop, database: shop, tls: verify-full, ca: file:%s, server_name: localhost}%s}\n",
-		listen, s.Database, s.CA, more)
+	return fmt.Sprintf("  late: {kind: postgres, listen: %q, upstream: {address: %s, user: weir_shop, password: secret:shop, database: shop, tls: verify-full, ca: file:%s, server_name: localhost}%s%s}\n",
+		listen, s.Database, s.CA, more, inTransport())
 }
 
 // configure changes the configuration file while the gateway runs.

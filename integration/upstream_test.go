@@ -81,7 +81,7 @@ func TestWrongCredential(t *testing.T) {
 func TestServerOfAnotherName(t *testing.T) {
 	late := freeAddress()
 	w := own(t, stage.Options{Edit: func(s *stage.Settings) {
-		s.Targets = strings.Replace("  late: {kind: postgres, listen: LISTEN, upstream: {address: ADDRESS, user: weir_shop, password: secret:shop, database: shop, tls: verify-full, ca: file:ca.crt, server_name: db.example}}\n",
+		s.Targets = strings.Replace("  late: {kind: postgres, listen: LISTEN, upstream: {address: ADDRESS, user: weir_shop, password: secret:shop, database: shop, tls: verify-full, ca: file:ca.crt, server_name: db.example}"+inTransport()+"}\n",
 			"ADDRESS", s.Database, 1)
 		s.Targets = strings.Replace(s.Targets, "LISTEN", late, 1)
 	}})

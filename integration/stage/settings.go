@@ -24,6 +24,7 @@ type Settings struct {
 	Web            string // host:port
 	Policy         string // folder
 	Classification string // file
+	Transport      string // of the target shop, "" for the default
 	Shop           string // further lines of the target shop, indented by four
 	Targets        string // further targets, indented by two
 	Extra          string // YAML at top level
@@ -49,7 +50,8 @@ targets:
       ca: file:{{.CA}}
       server_name: localhost
     labels: {env: demo}
-{{.Shop}}  customers-api:
+{{with .Transport}}    transport: {{.}}
+{{end}}{{.Shop}}  customers-api:
     kind: http
     listen: {{.APIListen}}
     upstream: {url: {{.API}}, ca: file:{{.CA}}}
@@ -61,14 +63,14 @@ web: {listen: {{.Web}}, readers: [group:audit]}
 // ConfigFile is the gateway's configuration.
 func (s *Stage) ConfigFile() string { return s.Path("weir.yaml") }
 
-func (s *Stage) configure(ctx context.Context, edit func(*Settings)) error {
+func (s *Stage) configure(ctx context.Context, o *Options) error {
 	root, err := parts.Root()
 	if err != nil {
 		return err
 	}
 	s.Settings = Settings{
 		Data: "weir-data", Issuer: s.Issuer.URL, Database: s.Postgres.Addr(), CA: "ca.crt",
-		API:            s.Settings.API,
+		API: s.Settings.API, Transport: o.Transport,
 		Policy:         filepath.Join(filepath.Dir(root), "examples", "shop", "policy"),
 		Classification: filepath.Join(filepath.Dir(root), "examples", "shop", "classification.yaml"),
 	}
@@ -78,8 +80,8 @@ func (s *Stage) configure(ctx context.Context, edit func(*Settings)) error {
 			return err
 		}
 	}
-	if edit != nil {
-		edit(&s.Settings)
+	if o.Edit != nil {
+		o.Edit(&s.Settings)
 	}
 	if err := s.WriteConfig(); err != nil {
 		return err

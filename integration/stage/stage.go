@@ -28,6 +28,9 @@ type Options struct {
 	Dir string
 	// Weir is the gateway's program.
 	Weir string
+	// Transport is how the shop's sessions reach the gateway: ext_proc or relay; ""
+	// is the gateway's default.
+	Transport string
 	// Edit changes the configuration before it is written.
 	Edit func(*Settings)
 	// Issuer changes who is known and how, before the issuer starts.
@@ -98,7 +101,7 @@ func (s *Stage) start(ctx context.Context, o *Options) (err error) {
 	if err := s.startAPI(ctx, ca, o.API); err != nil {
 		return fmt.Errorf("customers API: %w", err)
 	}
-	return s.configure(ctx, o.Edit)
+	return s.configure(ctx, o)
 }
 
 func (s *Stage) say(what string) { _, _ = fmt.Fprintln(s.progress, "  … "+what) }
