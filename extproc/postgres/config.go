@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -26,7 +27,6 @@ const (
 // Upstream is the server and how the gateway signs in to it.
 type Upstream struct {
 	User     string
-	Password string // a reference that Secrets resolves; "" where the server asks for none
 	Database string // where a client asks for none
 	// TLS is how the way to the server is secured. The tunnel opens only when
 	// the server has answered the TLS request, so with "disable" a server that
@@ -34,6 +34,12 @@ type Upstream struct {
 	TLS        TLSMode
 	CA         *x509.CertPool // nil means the system's
 	ServerName string         // in the server's certificate
+	// Certificate finds what the gateway shows to a server that asks for a
+	// certificate, anew for each connection. nil means that it has none.
+	Certificate func(ctx context.Context) (*tls.Certificate, error)
+	// Verified demands a mode that verifies the server: what Password gives lets
+	// whoever gets it in.
+	Verified bool
 }
 
 // Config describes one target of kind postgres.
@@ -80,6 +86,9 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("postgres: target %s has no user to sign in as", c.Target.Name)
 	case c.Upstream.TLS == TLSVerifyFull && c.Upstream.ServerName == "":
 		return c, fmt.Errorf("postgres: target %s: verify-full needs the server's name", c.Target.Name)
+	}
+	if m := c.Upstream.TLS; c.Upstream.Verified && m != TLSVerifyFull && m != TLSVerifyCA {
+		return c, fmt.Errorf("postgres: target %s: its credential goes to a verified server only, and the TLS mode is %s", c.Target.Name, m)
 	}
 	if c.Target.Kind == "" {
 		c.Target.Kind = "postgres"

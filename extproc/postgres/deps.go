@@ -19,11 +19,6 @@ type Identity interface {
 	Authenticate(ctx context.Context, token string) (gate.Principal, error)
 }
 
-// Secrets resolves the reference of a credential.
-type Secrets interface {
-	Resolve(ctx context.Context, ref string) (string, error)
-}
-
 // Analyzer says what a text reads, writes and calls. Results are shared.
 type Analyzer interface {
 	Analyze(ctx context.Context, text string, c sqlmeta.Catalog, searchPath []string) (*sqlmeta.Analysis, error)
@@ -48,10 +43,13 @@ type Masker interface {
 	Cell(spec mask.Spec, typeOID uint32, binary bool) (mask.Cell, error)
 }
 
-// Deps are what a Handler works with. All but Dial, Live and Metrics are required.
+// Deps are what a Handler works with. All but Password, Dial, Live and Metrics
+// are required.
 type Deps struct {
 	Identity Identity
-	Secrets  Secrets
+	// Password is what the gateway signs in to the server with. Without it the
+	// server may not ask for one.
+	Password func(ctx context.Context) (string, error)
 	Gate     *gate.Gate
 	Analyzer Analyzer
 	// Catalog finds the catalog of a database of this target.
@@ -72,9 +70,9 @@ type Deps struct {
 }
 
 func (d *Deps) check() error {
-	if d.Identity == nil || d.Secrets == nil || d.Gate == nil || d.Analyzer == nil || d.Catalog == nil ||
+	if d.Identity == nil || d.Gate == nil || d.Analyzer == nil || d.Catalog == nil ||
 		d.Classification == nil || d.Masker == nil || d.Log == nil {
-		return errors.New("postgres: every dependency but Dial, Live and Metrics is required")
+		return errors.New("postgres: every dependency but Password, Dial, Live and Metrics is required")
 	}
 	return nil
 }

@@ -151,10 +151,10 @@ func (h *Handler) authenticate(ctx context.Context, s *signedIn, frame []byte) e
 }
 
 func (h *Handler) password(ctx context.Context) (string, error) {
-	if h.cfg.Upstream.Password == "" {
+	if h.deps.Password == nil {
 		return "", errors.New("the server asks for a password, and the target has none")
 	}
-	password, err := h.deps.Secrets.Resolve(ctx, h.cfg.Upstream.Password)
+	password, err := h.deps.Password(ctx)
 	if err != nil {
 		return "", fmt.Errorf("the target's password: %w", err)
 	}

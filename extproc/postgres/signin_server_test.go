@@ -83,13 +83,13 @@ func TestServerSignIn(t *testing.T) {
 func TestServerRefusesSignIn(t *testing.T) {
 	w, server := realWorld(t, pgserver.Options{})
 	w.cfg.Databases = []string{"*"}
-	w.deps.Secrets = secrets{"secret:orders": "a-wrong-secret"}
+	w.deps.Password = secret("a-wrong-secret")
 	address := w.serve(server.Addr())
 	_, err := pgx.Connect(context.Background(), dsn(address))
 	if err == nil || !strings.Contains(err.Error(), "28P01") || !strings.Contains(err.Error(), "could not sign in to target orders") || strings.Contains(err.Error(), "weir_orders") {
 		t.Errorf("the client is told %v", err)
 	}
-	w.deps.Secrets = secrets{"secret:orders": "upstream-secret"}
+	w.deps.Password = secret("upstream-secret")
 	again := newWorld(t)
 	again.deps, again.cfg = w.deps, w.cfg
 	again.deps.Catalog = w.deps.Catalog

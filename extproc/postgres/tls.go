@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 )
 
 // Codes of the requests that stand in place of a protocol version (PostgreSQL,
@@ -54,17 +55,41 @@ func secureServer(ctx context.Context, conn net.Conn, u *Upstream, offered bool)
 		}
 		return nil, fmt.Errorf("the server offers no TLS, and the target's tls is %s", u.TLS)
 	}
-	secure := tls.Client(conn, u.TLSConfig())
+	secure := tls.Client(conn, u.tlsConfig())
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, fmt.Errorf("TLS with the server: %w", err)
 	}
 	return secure, nil
 }
 
-// TLSConfig are the settings of TLS with the server, for every mode but disable.
-func (u *Upstream) TLSConfig() *tls.Config {
+// Secure asks the server for TLS and brings a fresh connection to what the mode
+// asks for. It is left in clear where that is allowed.
+func (u *Upstream) Secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
+	if at, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(at); err != nil {
+			return nil, err
+		}
+	}
+	offered, err := requestTLS(conn)
+	if err != nil {
+		return nil, err
+	}
+	secure, err := secureServer(ctx, conn, u, offered)
+	if err != nil {
+		return nil, err
+	}
+	return secure, conn.SetDeadline(time.Time{})
+}
+
+// tlsConfig are the settings of TLS with the server.
+func (u *Upstream) tlsConfig() *tls.Config {
 	c := &tls.Config{
 		MinVersion: tls.VersionTLS12, ServerName: u.ServerName, RootCAs: u.CA, NextProtos: []string{alpn},
+	}
+	if u.Certificate != nil {
+		c.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return u.Certificate(r.Context())
+		}
 	}
 	switch u.TLS {
 	case TLSVerifyFull:

@@ -160,13 +160,9 @@ func (i issuer) Authenticate(_ context.Context, token string) (gate.Principal, e
 	return gate.Principal{}, publicError("the token is not valid here")
 }
 
-type secrets map[string]string
-
-func (s secrets) Resolve(_ context.Context, ref string) (string, error) {
-	if v, ok := s[ref]; ok {
-		return v, nil
-	}
-	return "", errors.New("no such secret")
+// secret is a password of the gateway's.
+func secret(value string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return value, nil }
 }
 
 // classes are classes by "schema.table.column".
@@ -221,12 +217,12 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, rules: allowAll, ledger: &ledger{}, people: newPeople()}
 	w.cfg = Config{
 		Target:   gate.Target{Name: "orders", Kind: "postgres", Labels: map[string]string{}},
-		Upstream: Upstream{User: "weir_orders", Password: "secret:orders", Database: "shop", TLS: TLSPrefer},
+		Upstream: Upstream{User: "weir_orders", Database: "shop", TLS: TLSPrefer},
 		Startup:  20 * time.Second,
 		Drain:    20 * time.Second,
 	}
 	w.deps = Deps{
-		Identity: issuer{}, Secrets: secrets{"secret:orders": "upstream-secret"}, Masker: sharedMasker(),
+		Identity: issuer{}, Password: secret("upstream-secret"), Masker: sharedMasker(),
 		Classification: func() Classification { return &classified{} },
 		Log:            slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

@@ -53,8 +53,13 @@ func analyseSQL(ctx context.Context, cfg *config.Config, target, text string, cl
 	if err != nil {
 		return nil, err
 	}
+	password, err := s.password(ctx, target, t)
+	if err != nil {
+		return nil, err
+	}
+	dialer := &catalogDialer{t, &up, password}
 	known, err := catalog.New(catalog.Config{Timeout: readWithin, Dial: func(ctx context.Context) (*pgx.Conn, error) {
-		return s.dialCatalog(ctx, t, &up, t.Upstream.Database)
+		return dialer.dial(ctx, t.Upstream.Database)
 	}}, log)
 	if err != nil {
 		return nil, err

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weir-gateway/weir/extproc"
@@ -242,9 +241,11 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 	if err != nil {
 		return nil, err
 	}
-	catalogs := newCatalogs(func(ctx context.Context, database string) (*pgx.Conn, error) {
-		return s.dialCatalog(ctx, t, &up, database)
-	}, s.log.With("target", name))
+	password, err := s.password(ctx, name, t)
+	if err != nil {
+		return nil, err
+	}
+	catalogs := newCatalogs((&catalogDialer{t, &up, password}).dial, s.log.With("target", name))
 	servers, err := relay.NewUpstream(texts(t.Upstream.Address), t.Upstream.ConnectTimeout.D())
 	if err != nil {
 		return nil, fmt.Errorf("targets.%s.upstream.address: %w", name, err)
@@ -258,7 +259,7 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 		cfg.GetCertificate = s.cert.GetCertificate
 	}
 	h, err := postgres.New(cfg, postgres.Deps{
-		Identity: s.identity, Secrets: s.vault, Gate: s.gate, Analyzer: s.analyzer, Masker: s.masker,
+		Identity: s.identity, Password: password, Gate: s.gate, Analyzer: s.analyzer, Masker: s.masker,
 		Catalog:        catalogs.of,
 		Classification: func() postgres.Classification { return s.classes.Load() },
 		Dial:           servers.Dial,

@@ -111,7 +111,7 @@ func checkPostgres(path string, t *Target, r *report) {
 	if r.given(up+".user") && strings.TrimSpace(u.User) == "" {
 		r.add(up+".user", "is blank", "write the user that the gateway signs in as")
 	}
-	checkPassword(up, u, r)
+	checkAuth(up, u, r)
 	checkUpstreamTLS(up, u, r)
 	for i, db := range t.Databases {
 		if strings.TrimSpace(db) == "" {
@@ -123,17 +123,43 @@ func checkPostgres(path string, t *Target, r *report) {
 	}
 }
 
-func checkPassword(up string, u *Upstream, r *report) {
+func checkAuth(up string, u *Upstream, r *report) {
 	switch {
-	case u.Auth == AuthTrust && u.Password != "":
-		r.add(up+".password", "contradicts auth: trust", "remove one of the two")
+	case u.Auth != AuthPassword && u.Password != "":
+		r.add(up+".password", fmt.Sprintf("contradicts auth: %s", u.Auth), "remove one of the two")
 	case u.Auth == AuthPassword && u.Password == "" && r.given(up):
 		r.add(up+".password", "is missing", `write password: secret:NAME (after "weir secret set NAME"), or auth: trust where the server asks for none`)
+	}
+	checkCertificate(up, u, r)
+	if u.Auth.Token() && u.TLS != TLSVerifyFull && u.TLS != TLSVerifyCA {
+		r.add(up+".tls", fmt.Sprintf("must verify the server with auth: %s: whoever gets the token gets in", u.Auth), "write tls: verify-full")
+	}
+	if u.Auth == AuthAWSRDS && len(u.Address) > 1 {
+		r.add(up+".address", "is a list, and a token of aws_rds is for one address", "make a target of each, or name the cluster's endpoint")
+	}
+	if u.Auth != AuthAWSRDS && u.Region != "" {
+		r.add(up+".region", fmt.Sprintf("is of no use with auth: %s", u.Auth), "remove it, or write auth: aws_rds")
+	}
+	if u.Auth != AuthEntra && u.ClientID != "" {
+		r.add(up+".client_id", fmt.Sprintf("is of no use with auth: %s", u.Auth), "remove it, or write auth: entra")
+	}
+}
+
+func checkCertificate(up string, u *Upstream, r *report) {
+	switch {
+	case u.Certificate != "" && u.Key == "":
+		r.add(up+".key", "is missing: the certificate alone proves nothing", "write key: file:PATH or key: secret:NAME")
+	case u.Certificate == "" && u.Key != "":
+		r.add(up+".certificate", "is missing", "write certificate: file:PATH, the one that belongs to the key")
+	case u.Auth == AuthCertificate && u.Certificate == "" && r.given(up):
+		r.add(up+".certificate", "is missing", "write certificate: file:PATH and key: file:PATH, or another auth")
+	case u.Certificate != "" && u.TLS == TLSDisable:
+		r.add(up+".certificate", "is of no use with tls: disable", "write tls: verify-full")
 	}
 }
 
 func checkUpstreamTLS(up string, u *Upstream, r *report) {
-	if u.CA != "" && (u.TLS == TLSDisable || u.TLS == TLSRequire) {
+	if u.CA != "" && (u.TLS == TLSDisable || u.TLS == TLSPrefer || u.TLS == TLSRequire) {
 		r.add(up+".ca", fmt.Sprintf("is of no use with tls: %s, which verifies nothing", u.TLS), "write tls: verify-full")
 	}
 	if u.ServerName != "" && u.TLS != TLSVerifyFull && u.TLS != "" {

@@ -58,19 +58,21 @@ const (
 
 func (Durability) values() []string { return []string{"durable", "buffered"} }
 
-// UpstreamTLS is libpq's sslmode without the modes that fall back to clear text.
+// UpstreamTLS is libpq's sslmode without "allow", which is "prefer" the wrong way
+// round.
 type UpstreamTLS string
 
 // The TLS modes towards PostgreSQL.
 const (
 	TLSDisable    UpstreamTLS = "disable"
+	TLSPrefer     UpstreamTLS = "prefer"  // encrypted where the server offers it
 	TLSRequire    UpstreamTLS = "require" // encrypted, the certificate is not verified
 	TLSVerifyCA   UpstreamTLS = "verify-ca"
 	TLSVerifyFull UpstreamTLS = "verify-full"
 )
 
 func (UpstreamTLS) values() []string {
-	return []string{"disable", "require", "verify-ca", "verify-full"}
+	return []string{"disable", "prefer", "require", "verify-ca", "verify-full"}
 }
 
 // UpstreamAuth is how the gateway signs in to PostgreSQL.
@@ -79,11 +81,21 @@ type UpstreamAuth string
 // The ways to sign in. With a password, the server chooses SCRAM-SHA-256, md5
 // or cleartext.
 const (
-	AuthPassword UpstreamAuth = "password"
-	AuthTrust    UpstreamAuth = "trust"
+	AuthPassword    UpstreamAuth = "password"
+	AuthTrust       UpstreamAuth = "trust"
+	AuthCertificate UpstreamAuth = "certificate"
+	// With these the password is a token of the cloud that the gateway runs in.
+	AuthEntra  UpstreamAuth = "entra"
+	AuthAWSRDS UpstreamAuth = "aws_rds"
+	AuthGCP    UpstreamAuth = "gcp"
 )
 
-func (UpstreamAuth) values() []string { return []string{"password", "trust"} }
+func (UpstreamAuth) values() []string {
+	return []string{"password", "trust", "certificate", "entra", "aws_rds", "gcp"}
+}
+
+// Token says whether the password is a token of a cloud.
+func (a UpstreamAuth) Token() bool { return a == AuthEntra || a == AuthAWSRDS || a == AuthGCP }
 
 // PrincipalKind tells agents, services and humans apart.
 type PrincipalKind string

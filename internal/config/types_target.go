@@ -36,8 +36,16 @@ type Upstream struct {
 	User string `yaml:"user,omitempty" required:"true" aka:"username,role" example:"weir_orders" kind:"postgres"`
 	// That user's password: secret:NAME, env:NAME or file:PATH; never in clear.
 	Password Ref `yaml:"password,omitempty" aka:"passwd,pass,secret,credential" kind:"postgres"`
-	// "trust" where the server asks for no password.
+	// How the gateway signs in: "password"; "certificate"; "trust" where the server asks for neither; "entra", "aws_rds" or "gcp" with a token of that cloud.
 	Auth UpstreamAuth `yaml:"auth,omitempty" default:"password" kind:"postgres"`
+	// Certificate in PEM, with its chain, that the gateway shows to the server. It is read anew for each connection.
+	Certificate Ref `yaml:"certificate,omitempty" aka:"sslcert,cert" kind:"postgres"`
+	// The certificate's key in PEM, not encrypted.
+	Key Ref `yaml:"key,omitempty" aka:"sslkey" kind:"postgres"`
+	// For auth: aws_rds: the database's region, where its address does not tell it.
+	Region string `yaml:"region,omitempty" example:"eu-central-1" kind:"postgres"`
+	// For auth: entra: client ID of the managed identity or application, where the machine has several.
+	ClientID string `yaml:"client_id,omitempty" kind:"postgres"`
 	// The database where a client asks for none.
 	Database string `yaml:"database,omitempty" aka:"dbname" kind:"postgres"`
 	// TLS towards PostgreSQL, in the words of sslmode.
