@@ -95,8 +95,11 @@ func (s *session) oversized(kind byte, size int) error {
 	}
 	p := failed(codeLimitExceeded, "the message has %d bytes, and at most %d are taken", size, s.cfg.MaxMessage).
 		withHint("Send large values with COPY.")
-	if kind == msgQuery || kind == msgFunctionCall {
+	switch kind {
+	case msgQuery:
 		return s.refuseQuery(p)
+	case msgFunctionCall:
+		return s.refuseCall(p)
 	}
 	return s.refuseExtended(p)
 }

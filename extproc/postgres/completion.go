@@ -77,7 +77,7 @@ func (s *session) ready(frame []byte) error {
 	}
 	a := *first
 	switch a.want {
-	case wantQuery, wantRefusedQuery, wantSync, wantProbe:
+	case wantQuery, wantCall, wantRefusedQuery, wantSync, wantProbe:
 	default:
 		s.mu.Unlock()
 		return unexpected(frame[0])
@@ -106,6 +106,10 @@ func (s *session) ready(frame []byte) error {
 	s.mu.Unlock()
 	s.touch()
 	if a.op != nil {
+		if a.want == wantCall {
+			a.op.outcome.Tag = "CALL"
+			s.replace(a.op)
+		}
 		s.conclude(a.op)
 	}
 	return s.relayReady(frame, a, status)

@@ -7,7 +7,7 @@ func (s *session) extended(kind byte, frame []byte) error {
 	case msgSync:
 		return s.sync(frame)
 	case msgFunctionCall:
-		return s.functionCall()
+		return s.functionCall(frame)
 	case msgParse:
 		err = s.parse(frame)
 	case msgBind:
@@ -67,7 +67,7 @@ func (s *session) bind(frame []byte) error {
 		return err
 	}
 	if b == nil {
-		return s.refuseExtended(failed(codeInvalidStatement, "prepared statement \"%s\" does not exist", m.statement))
+		return s.refuseExtended(noStatement(m.statement))
 	}
 	sh := s.chain.shape
 	if !continues {
@@ -130,15 +130,22 @@ func (s *session) describeStatement(name string, frame []byte) error {
 		return err
 	}
 	if b == nil {
-		return s.refuseExtended(failed(codeInvalidStatement, "prepared statement \"%s\" does not exist", name))
+		return s.refuseExtended(noStatement(name))
 	}
 	s.chain.typed = continues
 	s.send(frame, answer{want: wantDescribe, statement: b})
 	return nil
 }
 
+func noStatement(name string) *problem {
+	if name == "" {
+		return missing(codeInvalidStatement, "unnamed prepared statement does not exist")
+	}
+	return missing(codeInvalidStatement, "prepared statement \"%s\" does not exist", name)
+}
+
 func noPortal(name string) *problem {
-	return failed(codeInvalidCursor, "portal \"%s\" does not exist", name)
+	return missing(codeInvalidCursor, "portal \"%s\" does not exist", name)
 }
 
 // execute is where a statement is judged: with its text and its parameters,
@@ -238,13 +245,4 @@ func (s *session) sync(frame []byte) error {
 	}
 	s.send(frame, answer{want: wantSync})
 	return s.endSegment()
-}
-
-// functionCall refuses a call by OID: it names nothing that could be judged.
-func (s *session) functionCall() error {
-	if err := s.settleChain(); err != nil || s.refusing {
-		return err
-	}
-	return s.refuseQuery(failed(codeInsufficient, "function calls by OID are refused: policy cannot judge them (function_call)").
-		withHint("Call the function in a SELECT."))
 }

@@ -88,16 +88,14 @@ func (s *session) allowed(id string, sh *shape, d gate.Decision) (*operation, *p
 // unmaskable says why what an operation delivers could not be masked.
 func (o *operation) unmaskable() *problem {
 	sh := o.shape
-	returnsRows := slices.ContainsFunc(sh.sql.Statements, func(st gate.Statement) bool {
-		return slices.Contains(rowActions, st.Action)
-	})
+	rows := slices.Contains(sh.risks, sqlmeta.RiskFunctionCall) || slices.ContainsFunc(sh.analysis.Statements, func(st sqlmeta.Statement) bool { return returnsRows(&st) })
 	switch {
 	case slices.Contains(sh.risks, sqlmeta.RiskCopyOut) && o.copiesMasked():
 		return copyMasked(o)
 	case escapes(o.masks, sh):
 		return failed(codeInsufficient, "refused by policy: the statement would write masked values where they are not masked (masked_write)").
 			withHint("Write constants or parameters, or columns that are not masked.").of(&o.decision)
-	case sh.opaque && returnsRows && !sh.misspelt():
+	case sh.opaque && rows && !sh.misspelt():
 		return failed(codeInsufficient, "refused by policy: the source of a result column could not be traced, and columns of this target are masked (opaque)").
 			withHint("Select columns of tables by name, without dynamic SQL or functions that the gateway does not know.").of(&o.decision)
 	}
@@ -120,8 +118,18 @@ func (s *shape) misspelt() bool {
 	return slices.Contains(s.risks, sqlmeta.RiskUnknownRelation) || slices.Contains(s.risks, sqlmeta.RiskUnknownColumn)
 }
 
-// rowActions are those whose statements return rows by their nature.
-var rowActions = []string{sqlmeta.ActionSelect, sqlmeta.PrepareExecute, sqlmeta.PrepareFetch}
+// returnsRows says that a statement returns rows: by its nature, or because of
+// RETURNING. What such a statement has written stays when its rows are withheld, so
+// that it must be refused before.
+func returnsRows(st *sqlmeta.Statement) bool {
+	switch st.Action {
+	case sqlmeta.ActionSelect, sqlmeta.ActionExecute, sqlmeta.ActionFetch:
+		return true
+	case sqlmeta.ActionInsert, sqlmeta.ActionUpdate, sqlmeta.ActionDelete, sqlmeta.ActionMerge:
+		return st.Outputs != nil || st.Opaque
+	}
+	return false
+}
 
 func (p *problem) of(d *gate.Decision) *problem {
 	p.detail = "decision " + d.ID

@@ -7,7 +7,7 @@ import (
 	"github.com/weir-gateway/weir/internal/gate"
 )
 
-// operation is one judged statement, or the statements of one simple query, on
+// operation is one judged statement, call, or the statements of one simple query, on
 // its way to the server and back.
 type operation struct {
 	id       string

@@ -19,6 +19,7 @@ const (
 	codeInvalidStatement    = "26000"
 	codeInvalidCursor       = "34000"
 	codeInvalidCatalog      = "3D000"
+	codeUndefinedFunction   = "42883"
 	codeInsufficient        = "42501"
 	codeTooManyConnections  = "53300"
 	codeLimitExceeded       = "54000"
@@ -38,12 +39,20 @@ type problem struct {
 	message  string
 	detail   string
 	hint     string
+	first    bool // the server says this before it looks at its transaction
 }
 
 func (p *problem) Error() string { return p.message + " (" + p.code + ")" }
 
 func failed(code, format string, args ...any) *problem {
 	return &problem{code: code, message: fmt.Sprintf(format, args...)}
+}
+
+// missing is what the server says of a name that it does not have.
+func missing(code, format string, args ...any) *problem {
+	p := failed(code, format, args...)
+	p.first = true
+	return p
 }
 
 func fatal(code, format string, args ...any) *problem {

@@ -11,6 +11,7 @@ const (
 	wantExecute                      // rows, then CommandComplete, EmptyQueryResponse or PortalSuspended
 	wantClose                        // CloseComplete
 	wantSync                         // ReadyForQuery
+	wantCall                         // FunctionCallResponse, then ReadyForQuery
 	wantRefusal                      // an error, which ours replaces
 	wantRefusedQuery                 // the same, then ReadyForQuery
 	wantProbe                        // a question of the gateway's own, up to ReadyForQuery

@@ -6,12 +6,17 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// poison is sent to the server in place of a refused statement. No grammar
-// accepts it, in any state of a transaction, so the server fails where a
-// statement that PostgreSQL itself refuses would fail: it rolls back what the
-// client must see rolled back, and skips what must be skipped. Its error is
-// replaced by ours.
-const poison = "weir refused this statement"
+// poison is sent to the server in place of a refused statement. It names a column
+// where there are no tables, so the server fails where a statement that PostgreSQL
+// itself refuses would fail: it rolls back what the client must see rolled back,
+// and skips what must be skipped. Its error is replaced by ours, but for the one
+// that any statement gets in a failed transaction: like the server itself, the
+// gateway says no more of a statement there than that.
+const poison = "SELECT weir_refused_this_statement"
+
+// codeInFailedTransaction is the error of every statement in a failed transaction
+// that does not end it.
+const codeInFailedTransaction = "25P02"
 
 // poisonName is a name under which nothing is ever prepared.
 const poisonName = "weir refused"
@@ -19,13 +24,13 @@ const poisonName = "weir refused"
 // refuseQuery answers a simple query with an error.
 func (s *session) refuseQuery(p *problem) error {
 	s.cutChain()
+	// It drops the unnamed statement, as any query does.
 	if s.alone() {
 		s.mu.Lock()
-		status := s.txStatus
+		delete(s.statements.confirmed, "")
 		s.mu.Unlock()
-		return s.toClient(readyForQuery(p.append(nil), status))
+		return s.toClient(readyForQuery(p.append(nil), txIdle))
 	}
-	// It drops the unnamed statement, as any query does.
 	s.send(appendMessage(nil, msgQuery, cstring(poison)), answer{
 		want: wantRefusedQuery, refusal: p, changes: []change{{of: &s.statements, at: always}},
 	})
@@ -58,23 +63,19 @@ func (s *session) hasUnnamed() bool {
 }
 
 // alone says that the server need not know of a refusal: it owes nothing, has
-// been sent nothing that a refusal would undo, and is in no transaction that it
-// would fail.
+// been sent nothing that a refusal would undo, and is in no transaction.
 func (s *session) alone() bool {
 	if s.segmentOpen || len(s.batch.answers) > 0 {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.quiet() && !s.queue.skipping && s.txStatus != txOpen
+	return s.quiet() && !s.queue.skipping && s.txStatus == txIdle
 }
 
 // answerReady answers the Sync behind a refusal that the server does not know of.
 func (s *session) answerReady() error {
-	s.mu.Lock()
-	status := s.txStatus
-	s.mu.Unlock()
-	return s.toClient(readyForQuery(nil, status))
+	return s.toClient(readyForQuery(nil, txIdle))
 }
 
 func readyForQuery(dst []byte, status byte) []byte {

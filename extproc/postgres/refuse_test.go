@@ -74,8 +74,13 @@ func TestRefusals(t *testing.T) {
 		sees(t, c.ask("BEGIN"), "done BEGIN", "ready T")
 		sees(t, c.ask("INSERT INTO notes (body) VALUES ('tx')"), "done INSERT 0 1", "ready T")
 		sees(t, c.ask("DELETE FROM notes"), "ERROR 42501", "ready E")
+		// From here on the server says what it says of any statement.
 		sees(t, c.ask("SELECT 1"), "ERROR 25P02", "ready E")
-		sees(t, c.ask("DELETE FROM notes"), "ERROR 42501", "ready E")
+		sees(t, c.ask("DELETE FROM notes"), "ERROR 25P02", "ready E")
+		c.send(script(run1("DELETE FROM notes"), synced)...)
+		sees(t, c.until(1), "ERROR 25P02", "ready E")
+		c.send(script(bindRun("nosuch", ""), synced)...)
+		sees(t, c.until(1), "ERROR 26000", "ready E")
 		sees(t, c.ask("COMMIT"), "done ROLLBACK", "ready I")
 		sees(t, c.ask("SELECT count(*) FROM notes WHERE body = 'tx'"), "columns count", "row 0", "done SELECT 1", "ready I")
 	})
@@ -140,10 +145,14 @@ func TestRefusals(t *testing.T) {
 		c.send(script(run1("INSERT INTO notes (body) VALUES ('f')"), synced)...)
 		sees(t, c.until(1), "ready I")
 	})
-	t.Run("function call", func(t *testing.T) {
+	t.Run("in a failed transaction that is not known yet", func(t *testing.T) {
 		c := dialRaw(t, address)
-		c.send(&pgproto3.FunctionCall{Function: 1598})
-		sees(t, c.until(1), "ERROR 42501", "ready I")
+		c.send(script([]pgproto3.FrontendMessage{&pgproto3.Query{String: "BEGIN"}, &pgproto3.Query{String: "SELECT 1/0"}},
+			run1("DELETE FROM notes"), synced, []pgproto3.FrontendMessage{
+				&pgproto3.Query{String: "DELETE FROM notes"}, &pgproto3.Query{String: "ROLLBACK"}, &pgproto3.Query{String: "DELETE FROM notes"},
+			})...)
+		sees(t, c.until(6), "done BEGIN", "ready T", "ERROR 22012", "ready E", "ERROR 25P02", "ready E", "ERROR 25P02", "ready E",
+			"done ROLLBACK", "ready I", "ERROR 42501", "ready I")
 	})
 	t.Run("unknown message", func(t *testing.T) {
 		c := dialRaw(t, address)

@@ -7,15 +7,19 @@ import (
 )
 
 // row handles a DataRow or a piece of COPY data, the messages that there are
-// most of. It has not been taken from the reader yet.
+// most of, and the one result of a FunctionCall. It has not been taken from the
+// reader yet.
 func (s *session) row(kind byte, size int) error {
 	op := s.out.rowsOf
-	if op == nil {
+	if op == nil || kind == msgFunctionResult {
 		a := s.current()
 		switch {
 		case a.want == wantProbe && kind == msgDataRow:
 			return s.probeRow(a.probe, size)
-		case a.op == nil, a.want != wantQuery && a.want != wantExecute, (kind == msgCopyData) != a.op.copyOut:
+		case a.op == nil, (kind == msgCopyData) != a.op.copyOut, kind == msgFunctionResult && a.op.rows > 0:
+			return unexpected(kind)
+		case a.want == wantCall && kind == msgFunctionResult:
+		case a.want != wantQuery && a.want != wantExecute, kind == msgFunctionResult:
 			return unexpected(kind)
 		}
 		op = a.op
@@ -65,7 +69,7 @@ func (s *session) passRows(op *operation, kind byte, size int) error {
 func (o *operation) count(kind byte, size int) *problem {
 	l := &o.decision.Limits
 	rows := o.rows
-	if kind == msgDataRow {
+	if kind != msgCopyData {
 		rows++
 	}
 	switch {

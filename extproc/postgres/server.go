@@ -16,7 +16,7 @@ func (s *session) fromServer() error {
 			}
 			return err
 		}
-		if kind == msgDataRow || kind == msgCopyData {
+		if kind == msgDataRow || kind == msgCopyData || kind == msgFunctionResult {
 			err = s.row(kind, size)
 		} else {
 			err = s.control(kind, size)

@@ -31,10 +31,10 @@ func (s *session) serverError(frame []byte) error {
 		s.mu.Unlock()
 		return nil
 	case wantRefusedQuery:
-		s.tell(a.refusal, nil)
+		s.tellRefusal(a.refusal, &m, frame)
 		return nil
 	case wantRefusal:
-		s.tell(a.refusal, nil)
+		s.tellRefusal(a.refusal, &m, frame)
 		s.dropUnnamed()
 		s.failSegment()
 		return nil
@@ -52,11 +52,21 @@ func (s *session) serverError(frame []byte) error {
 			op.fail("error", m.Code, errorText(&m, withheld))
 		}
 	}
-	if a.want != wantQuery && a.want != wantSync {
+	if a.want != wantQuery && a.want != wantCall && a.want != wantSync {
 		s.conclude(a.op)
 		s.failSegment()
 	}
 	return nil
+}
+
+// tellRefusal delivers a refusal where the server failed on what stands for it. In a
+// failed transaction the server's own error is told, as of any other statement.
+func (s *session) tellRefusal(p *problem, m *pgproto3.ErrorResponse, frame []byte) {
+	if m.Code == codeInFailedTransaction && p != nil && !p.first && !s.muted {
+		s.out.pass(frame, nil, false)
+		return
+	}
+	s.tell(p, nil)
 }
 
 // tell delivers an error of the gateway's own in the server's place.

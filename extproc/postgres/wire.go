@@ -42,6 +42,7 @@ const (
 	msgParseComplete    = '1'
 	msgBindComplete     = '2'
 	msgCloseComplete    = '3'
+	msgFunctionResult   = 'V'
 	msgCopyInResponse   = 'G'
 	msgCopyOutResponse  = 'H'
 	msgCopyBothResponse = 'W'
@@ -142,7 +143,13 @@ func decodeBind(frame []byte, values [][]byte) (m bindMessage, err error) {
 	c := body(frame)
 	m.portal, m.statement = c.string(), c.string()
 	m.formats = c.bytes(2 * int(c.uint16()))
-	m.values = values[:0]
+	m.values = c.values(values[:0])
+	c.bytes(2 * int(c.uint16())) // result formats
+	return m, c.end()
+}
+
+// values reads a number of values, each with its length, nil for NULL.
+func (c *cursor) values(dst [][]byte) [][]byte {
 	for range c.uint16() {
 		n := int32(c.uint32())
 		var v []byte
@@ -152,10 +159,9 @@ func decodeBind(frame []byte, values [][]byte) (m bindMessage, err error) {
 		if c.bad {
 			break
 		}
-		m.values = append(m.values, v)
+		dst = append(dst, v)
 	}
-	c.bytes(2 * int(c.uint16())) // result formats
-	return m, c.end()
+	return dst
 }
 
 // format is the format of parameter i: 0 text, 1 binary.

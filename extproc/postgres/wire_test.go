@@ -100,6 +100,8 @@ func describeMessage(m pgproto3.BackendMessage) string {
 		return "bound"
 	case *pgproto3.CloseComplete:
 		return "closed"
+	case *pgproto3.FunctionCallResponse:
+		return "result " + string(m.Result)
 	case *pgproto3.NoData:
 		return "no data"
 	case *pgproto3.ParameterDescription:

@@ -29,6 +29,17 @@ type Routines interface {
 	RelationByType(typeOID uint32) (*Relation, bool)
 }
 
+// Functions is a Catalog that knows every function by its OID.
+type Functions interface {
+	Function(oid uint32) (Function, bool)
+}
+
+// Function is what pg_proc calls a function, and the types of its input arguments.
+type Function struct {
+	Schema, Name string
+	Arguments    []uint32 // pg_proc.proargtypes
+}
+
 // Relation is a table, view, materialized view, foreign table, sequence or
 // composite type.
 type Relation struct {

@@ -23,6 +23,7 @@ package sqlmeta
 //	file_access         reads or writes files of the server, COPY to or from one
 //	program             COPY to or from a program on the server
 //	large_object        reads or writes large objects
+//	function_call       a function is called by its OID, in a FunctionCall message and not in a statement
 //	statistics          reads what the server gathered about values or other sessions: pg_stats, pg_stat_activity
 //	credentials         reads password hashes or connection strings: pg_authid, pg_user_mapping, …
 //	replication         logical decoding, replication slots and origins
@@ -60,6 +61,7 @@ const (
 	RiskFileAccess      = "file_access"
 	RiskProgram         = "program"
 	RiskLargeObject     = "large_object"
+	RiskFunctionCall    = "function_call" // of a session; no text has it
 	RiskStatistics      = "statistics"
 	RiskCredentials     = "credentials"
 	RiskReplication     = "replication"

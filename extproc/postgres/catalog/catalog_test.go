@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -95,6 +96,28 @@ func TestWhatASnapshotKnows(t *testing.T) {
 	}
 	if f := s.Routines([]string{"evil"}, "", "lower"); len(f) != 1 {
 		t.Errorf("lower in evil: %+v", f)
+	}
+}
+
+func TestFunctionsByOID(t *testing.T) {
+	server := serve(t)
+	conn := connect(t, server)
+	do(t, conn, `CREATE SCHEMA odd; CREATE FUNCTION odd."A b"(int, text) RETURNS int LANGUAGE sql AS 'SELECT 1'`)
+	s := snapshot(t, open(t, server))
+	var oid uint32
+	if err := conn.QueryRow(t.Context(), `SELECT oid FROM pg_proc WHERE proname = 'A b'`).Scan(&oid); err != nil {
+		t.Fatal(err)
+	}
+	for oid, want := range map[uint32]sqlmeta.Function{
+		oid: {Schema: "odd", Name: "A b", Arguments: []uint32{23, 25}},
+		952: {Schema: "pg_catalog", Name: "lo_open", Arguments: []uint32{26, 23}},
+	} {
+		if got, ok := s.Function(oid); !ok || !reflect.DeepEqual(got, want) {
+			t.Errorf("%d: %+v", oid, got)
+		}
+	}
+	if f, ok := s.Function(0); ok {
+		t.Errorf("0: %+v", f)
 	}
 }
 
@@ -369,4 +392,5 @@ var (
 	_ sqlmeta.Catalog    = (*Snapshot)(nil)
 	_ sqlmeta.Revisioned = (*Snapshot)(nil)
 	_ sqlmeta.Routines   = (*Snapshot)(nil)
+	_ sqlmeta.Functions  = (*Snapshot)(nil)
 )

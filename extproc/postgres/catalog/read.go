@@ -65,6 +65,11 @@ SELECT p.oid, n.nspname, p.proname, p.prokind::text, l.lanname, p.provolatile::t
  WHERE n.nspname <> 'pg_catalog' OR e.oid IS NOT NULL OR (p.proargmodes IS NOT NULL AND p.proname <> 'unnest')
  ORDER BY p.oid`
 
+// functions reads all that can be called by OID.
+const functions = `
+SELECT p.oid, n.nspname, p.proname, p.proargtypes::oid[]
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace ORDER BY p.oid`
+
 // read reads a whole snapshot in one transaction; nil where the probe answers
 // the same as before.
 func read(ctx context.Context, conn *pgx.Conn, before string) (*Snapshot, string, error) {
@@ -90,7 +95,7 @@ func read(ctx context.Context, conn *pgx.Conn, before string) (*Snapshot, string
 		read func(context.Context, pgx.Tx, *builder) error
 	}{
 		{"relations", readRelations}, {"columns", readColumns}, {"inheritance", readInheritance},
-		{"functions", readRoutines}, {"definitions", readDefinitions},
+		{"functions", readRoutines}, {"functions by OID", readFunctions}, {"definitions", readDefinitions},
 	} {
 		if err := part.read(ctx, tx, b); err != nil {
 			return nil, "", fmt.Errorf("reading %s: %w", part.what, err)
@@ -162,6 +167,20 @@ func readRoutines(ctx context.Context, tx pgx.Tx, b *builder) error {
 			r.Outputs = append(r.Outputs, c)
 		}
 		b.routine(r)
+		return nil
+	})
+	return err
+}
+
+func readFunctions(ctx context.Context, tx pgx.Tx, b *builder) error {
+	rows, err := tx.Query(ctx, functions)
+	if err != nil {
+		return err
+	}
+	var oid uint32
+	var f sqlmeta.Function
+	_, err = pgx.ForEachRow(rows, []any{&oid, &f.Schema, &f.Name, &f.Arguments}, func() error {
+		b.function(oid, f)
 		return nil
 	})
 	return err

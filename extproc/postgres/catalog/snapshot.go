@@ -10,16 +10,17 @@ import (
 )
 
 // Snapshot is what a database held at one moment. It implements
-// sqlmeta.Catalog, sqlmeta.Revisioned and sqlmeta.Routines.
+// sqlmeta.Catalog, sqlmeta.Revisioned, sqlmeta.Routines and sqlmeta.Functions.
 type Snapshot struct {
 	revision   string
 	user       string   // what "$user" in a search path stands for
 	searchPath []string // that a session starts with
 
-	byName   map[name]*sqlmeta.Relation
-	byOID    map[uint32]*sqlmeta.Relation
-	byType   map[uint32]*sqlmeta.Relation
-	routines map[name][]sqlmeta.Routine
+	byName    map[name]*sqlmeta.Relation
+	byOID     map[uint32]*sqlmeta.Relation
+	byType    map[uint32]*sqlmeta.Relation
+	routines  map[name][]sqlmeta.Routine
+	functions map[uint32]sqlmeta.Function
 }
 
 type name struct{ schema, name string }
@@ -85,12 +86,19 @@ func (s *Snapshot) Routines(searchPath []string, schema, routine string) []sqlme
 	return out
 }
 
+// Function finds any function by pg_proc.oid, the server's own too.
+func (s *Snapshot) Function(oid uint32) (sqlmeta.Function, bool) {
+	f, ok := s.functions[oid]
+	return f, ok
+}
+
 // builder puts a snapshot together from rows in a fixed order, and names it by
 // the hash of all that went in.
 type builder struct {
 	snapshot  *Snapshot
 	relations []*sqlmeta.Relation
 	strings   map[string]string
+	types     map[string][]uint32
 
 	incomplete bool // a definition could not be read
 	hash       interface{ Write([]byte) (int, error) }
@@ -103,8 +111,10 @@ func newBuilder() *builder {
 		snapshot: &Snapshot{
 			byName: map[name]*sqlmeta.Relation{}, byOID: map[uint32]*sqlmeta.Relation{},
 			byType: map[uint32]*sqlmeta.Relation{}, routines: map[name][]sqlmeta.Routine{},
+			functions: map[uint32]sqlmeta.Function{},
 		},
 		strings: map[string]string{},
+		types:   map[string][]uint32{},
 		hash:    h,
 		sum:     func() []byte { return h.Sum(nil) },
 	}
@@ -182,6 +192,20 @@ func (b *builder) routine(r sqlmeta.Routine) {
 	}
 	k := name{r.Schema, r.Name}
 	b.snapshot.routines[k] = append(b.snapshot.routines[k], r)
+}
+
+// function notes a function under its OID. Thousands share a few hundred lists of
+// arguments, each of which is kept once.
+func (b *builder) function(oid uint32, f sqlmeta.Function) {
+	types := fmt.Sprint(f.Arguments)
+	b.note("function", oid, f.Schema, f.Name, types)
+	known, ok := b.types[types]
+	if !ok {
+		known = slices.Clone(f.Arguments)
+		b.types[types] = known
+	}
+	f.Schema, f.Name, f.Arguments = b.one(f.Schema), b.one(f.Name), known
+	b.snapshot.functions[oid] = f
 }
 
 func (b *builder) done() *Snapshot {

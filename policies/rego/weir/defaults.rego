@@ -165,6 +165,11 @@ where_classified := {
 		"message": "the statement reads or writes large objects, whose content is not classified",
 		"hint": "Use the columns of tables.",
 	},
+	"function_call": {
+		"code": "function_call",
+		"message": "a function is called by its OID, outside of any statement",
+		"hint": "Call the function in a SELECT.",
+	},
 	"remote": {
 		"code": "remote",
 		"message": "the statement reaches another server",
