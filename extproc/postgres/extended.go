@@ -112,9 +112,30 @@ func (s *session) describe(frame []byte) error {
 		return err
 	}
 	if b == nil {
-		return s.refuseExtended(noPortal(m.name))
+		return s.unknownPortal(m.name, frame, answer{want: wantDescribe, portal: true})
 	}
 	s.send(frame, answer{want: wantDescribe, portal: true})
+	return nil
+}
+
+// unknownPortal refuses a message about a portal that there is not. In a failed
+// transaction nothing can run, so there the server says what it has to say: it may
+// have the portal of a query that failed.
+func (s *session) unknownPortal(name string, frame []byte, a answer) error {
+	failed := false
+	err := s.await(s.ctx, func() bool {
+		failed = s.txStatus == txFailed
+		return s.queue.n == 0
+	})
+	switch {
+	case err != nil:
+		return err
+	case s.skips(): // what was waited for has failed
+		return nil
+	case !failed:
+		return s.refuseExtended(noPortal(name))
+	}
+	s.send(frame, a)
 	return nil
 }
 
@@ -164,7 +185,7 @@ func (s *session) execute(frame []byte) error {
 			return err
 		}
 		if b == nil {
-			return s.refuseExtended(noPortal(m.name))
+			return s.unknownPortal(m.name, frame, answer{want: wantExecute})
 		}
 		s.openChain()
 		s.chain.portalName, s.chain.portal = m.name, b

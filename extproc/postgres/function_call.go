@@ -91,7 +91,7 @@ func callText(f sqlmeta.Function, arguments int) string {
 func (s *session) refuseCall(p *problem) error {
 	s.cutChain()
 	if s.alone() {
-		return s.toClient(readyForQuery(p.append(nil), txIdle))
+		return s.toClient(readyIdle(p.append(nil)))
 	}
 	s.send(callPoison, answer{want: wantRefusedQuery, refusal: p})
 	return s.endSegment()

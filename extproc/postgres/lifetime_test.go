@@ -126,7 +126,7 @@ type readyConn struct {
 
 func (c *readyConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
-	if bytes.HasSuffix(p, readyForQuery(nil, txIdle)) {
+	if bytes.HasSuffix(p, readyIdle(nil)) {
 		c.then()
 	}
 	return n, err

@@ -29,7 +29,7 @@ func (s *session) refuseQuery(p *problem) error {
 		s.mu.Lock()
 		delete(s.statements.confirmed, "")
 		s.mu.Unlock()
-		return s.toClient(readyForQuery(p.append(nil), txIdle))
+		return s.toClient(readyIdle(p.append(nil)))
 	}
 	s.send(appendMessage(nil, msgQuery, cstring(poison)), answer{
 		want: wantRefusedQuery, refusal: p, changes: []change{{of: &s.statements, at: always}},
@@ -75,11 +75,11 @@ func (s *session) alone() bool {
 
 // answerReady answers the Sync behind a refusal that the server does not know of.
 func (s *session) answerReady() error {
-	return s.toClient(readyForQuery(nil, txIdle))
+	return s.toClient(readyIdle(nil))
 }
 
-func readyForQuery(dst []byte, status byte) []byte {
-	return encode(dst, &pgproto3.ReadyForQuery{TxStatus: status})
+func readyIdle(dst []byte) []byte {
+	return encode(dst, &pgproto3.ReadyForQuery{TxStatus: txIdle})
 }
 
 // toClient sends messages of the gateway's own, between those of the server.
