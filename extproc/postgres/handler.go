@@ -92,6 +92,7 @@ func (h *Handler) open(ctx context.Context, start *startUp) *session {
 	}
 	if g.cancel != nil {
 		h.cancel(ctx, start, g.cancel)
+		g.goodbye() // libpq takes an end without it for a cancel that failed
 		return nil
 	}
 	s, err := h.signIn(ctx, start, g)
@@ -228,9 +229,7 @@ func (h *Handler) turnAway(ctx context.Context, g *greeting, t *extproc.Tunnel, 
 	}
 	_ = g.conn.SetWriteDeadline(time.Now().Add(lastWords))
 	_, _ = g.conn.Write(p.append(nil))
-	if g.tls != "" {
-		_ = g.conn.Close() // says in TLS too that this was all
-	}
+	g.goodbye()
 }
 
 // sendNegotiation says what of the client's wishes is not spoken here

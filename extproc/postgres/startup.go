@@ -37,6 +37,13 @@ type greeting struct {
 	cancel       *pgproto3.CancelRequest
 }
 
+// goodbye says in TLS too that this was all (close_notify).
+func (g *greeting) goodbye() {
+	if g.tls != "" {
+		_ = g.conn.Close()
+	}
+}
+
 // greet takes the client through TLS and the other requests that may come first
 // (PostgreSQL, "Message flow: start-up", "SSL session encryption").
 func (h *Handler) greet(ctx context.Context, conn net.Conn, reader *frameReader) (*greeting, error) {

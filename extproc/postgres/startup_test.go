@@ -144,6 +144,63 @@ func TestStartUp(t *testing.T) {
 	}
 }
 
+// overheard keeps the bytes that were read.
+type overheard struct {
+	net.Conn
+	read []byte
+}
+
+func (o *overheard) Read(p []byte) (int, error) {
+	n, err := o.Conn.Read(p)
+	o.read = append(o.read, p[:n]...)
+	return n, err
+}
+
+// A cancel request over TLS ends with TLS's own end, whatever its key: libpq 17's
+// PQcancelBlocking reports anything else as an error.
+func TestCancelEndsInTLS(t *testing.T) {
+	w := fakeWorld(t)
+	w.offerTLS()
+	server := newFakeServer()
+	address := w.serve(server.serve(t))
+	in := newTalk(t, address)
+	in.write(startPacket(pgproto3.ProtocolVersion30, userShop...))
+	var known pgproto3.CancelRequest
+	for ready := false; !ready; {
+		m, err := in.b.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch m := m.(type) {
+		case *pgproto3.AuthenticationCleartextPassword:
+			in.b.Send(&pgproto3.PasswordMessage{Password: "good"})
+			if err := in.b.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		case *pgproto3.BackendKeyData:
+			known = pgproto3.CancelRequest{ProcessID: m.ProcessID, SecretKey: m.SecretKey}
+		case *pgproto3.ReadyForQuery:
+			ready = true
+		}
+	}
+	for name, request := range map[string]pgproto3.CancelRequest{"of a session": known, "of nobody": {ProcessID: 1, SecretKey: []byte{1, 2, 3, 4}}} {
+		t.Run(name, func(t *testing.T) {
+			wire := &overheard{Conn: dial(t, address)}
+			// In TLS 1.2 the kind of a record can be read from outside.
+			conn := tls.Client(wire, &tls.Config{RootCAs: w.ca.Pool(), ServerName: "localhost", NextProtos: []string{alpn}, MaxVersion: tls.VersionTLS12})
+			if _, err := conn.Write(encode(nil, &request)); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("read %d bytes and %v, want the end", n, err)
+			}
+			if alert := []byte{21, 3, 3}; !bytes.Contains(wire.read, alert) {
+				t.Error("the connection ended without close_notify")
+			}
+		})
+	}
+}
+
 func TestStartUpParameters(t *testing.T) {
 	w := fakeWorld(t)
 	server := newFakeServer()
