@@ -121,7 +121,7 @@ func (s *session) readable(text string, certain bool) *problem {
 		return failed(codeFeatureNotSupported, "the statement has characters beyond ASCII, and client_encoding is not known to be UTF8").
 			withHint("SET client_encoding TO 'UTF8', or send such values as parameters.")
 	case !ascii && !utf8.ValidString(text):
-		return failed("22021", "invalid byte sequence for encoding \"UTF8\"")
+		return failed("22021", "invalid byte sequence for encoding \"UTF8\": %s", invalidUTF8(text))
 	case backslash && (!certain || conforming != "on"):
 		return failed(codeFeatureNotSupported, "the statement has a backslash, and standard_conforming_strings is not known to be on").
 			withHint("SET standard_conforming_strings TO on.")
@@ -144,6 +144,29 @@ func isASCII(s string) bool {
 		}
 	}
 	return true
+}
+
+// invalidUTF8 shows the first character that is none, in the server's own form
+// (report_invalid_encoding in mbutils.c): as many bytes as its first one promises.
+func invalidUTF8(text string) string {
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		if r != utf8.RuneError || size > 1 {
+			text = text[size:]
+			continue
+		}
+		promised := 1
+		switch b := text[0]; {
+		case b&0xe0 == 0xc0:
+			promised = 2
+		case b&0xf0 == 0xe0:
+			promised = 3
+		case b&0xf8 == 0xf0:
+			promised = 4
+		}
+		return fmt.Sprintf("% #x", text[:min(promised, len(text))])
+	}
+	return ""
 }
 
 // catalogNow is the catalog that the next statement is analysed against. One

@@ -187,8 +187,11 @@ func (h *Handler) signInError(ctx context.Context, frame []byte) error {
 	case "28":
 		return fatal(m.Code, "the gateway could not sign in to target %s", name).
 			withHint("The target's credential is the gateway's; its operator can see the reason in the log.")
-	case "3D", "53", "57", "22", "42":
-		// No such database, no room, not up yet, a setting that it does not know.
+	case "3D", "22", "42":
+		// No such database, a setting that it does not know or whose value is none:
+		// what the client asked for itself is answered in the server's words.
+		return &problem{severity: "FATAL", code: m.Code, message: m.Message, detail: m.Detail, hint: m.Hint}
+	case "53", "57": // no room, not up yet
 		return fatal(m.Code, "target %s: %s", name, m.Message)
 	}
 	return fatal(codeConnectionFailure, "the gateway could not sign in to target %s", name)

@@ -2,11 +2,13 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/weir-gateway/weir/integration/pki"
@@ -93,9 +95,18 @@ func TestServerRefusesSignIn(t *testing.T) {
 	again := newWorld(t)
 	again.deps, again.cfg = w.deps, w.cfg
 	again.deps.Catalog = w.deps.Catalog
-	_, err = pgx.Connect(context.Background(), strings.Replace(dsn(again.serve(server.Addr())), "/shop", "/nosuch", 1))
-	if err == nil || !strings.Contains(err.Error(), "3D000") {
-		t.Errorf("the client is told %v", err)
+	// What the client itself asked for is answered in the server's own words.
+	address = again.serve(server.Addr())
+	for bad, want := range map[string][2]string{
+		strings.Replace(dsn(address), "/shop", "/nosuch", 1): {"3D000", `database "nosuch" does not exist`},
+		dsn(address) + "&no_such_setting=1":                  {"42704", `unrecognized configuration parameter "no_such_setting"`},
+		dsn(address) + "&statement_timeout=soon":             {"22023", `invalid value for parameter "statement_timeout": "soon"`},
+	} {
+		_, err = pgx.Connect(context.Background(), bad)
+		var told *pgconn.PgError
+		if !errors.As(err, &told) || told.Code != want[0] || told.Message != want[1] || told.Severity != "FATAL" {
+			t.Errorf("the client is told %v", err)
+		}
 	}
 	for _, secret := range []string{"a-wrong-secret", "upstream-secret"} {
 		if strings.Contains(w.logged()+again.logged(), secret) {
