@@ -28,6 +28,10 @@ func (b *builder) relay(t *Target) {
 		return
 	}
 	proxy := b.tcpProxy(t, relayName(t.Name))
+	// When weir has ended a session, Envoy tells the client that nothing follows,
+	// and keeps the connection until the client closes it or says something. Of who
+	// does neither, this is the end.
+	proxy.IdleTimeout = duration(t.Idle)
 	proxy.ProxyProtocolTlvs = []*corev3.TlvEntry{
 		formattedTLV(tlvServerName, "%REQUESTED_SERVER_NAME%"),
 		formattedTLV(tlvURISAN, "%DOWNSTREAM_PEER_URI_SAN%"),

@@ -46,6 +46,10 @@ type Target struct {
 	Upstream Upstream
 	// Transport is ExtProc when empty. PostgreSQL only.
 	Transport Transport
+	// Idle ends an exchange in which no byte moved for so long; a held request is
+	// idle too. 0 does not. Of PostgreSQL it bounds the transport Relay, and must be
+	// longer than weir lets a session be idle.
+	Idle time.Duration
 
 	// What follows is for HTTP only. PostgreSQL negotiates TLS inside its own
 	// protocol, so that listener has none.
@@ -58,9 +62,6 @@ type Target struct {
 	Host string
 	// Timeout bounds a whole exchange, holds included. 0 does not.
 	Timeout time.Duration
-	// Idle ends an exchange in which no byte moved for so long; a held request is
-	// idle too. 0 does not.
-	Idle time.Duration
 }
 
 // Upstream is where the resource itself is.

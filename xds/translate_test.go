@@ -54,6 +54,10 @@ func TestTranslateRefuses(t *testing.T) {
 			[]string{"upstream.server_name"}},
 		{"an unknown way to inspect", options(), []Target{{Name: "b", Kind: HTTP, Listen: "localhost:1", Inspect: "all", Upstream: Upstream{Endpoints: []string{"a:1"}}}}, []string{`inspect "all"`}},
 		{"a name that another target's parts have", options(), []Target{database("a", ":1"), database("a-inner", ":2")}, []string{"weir-a-inner", "rename"}},
+		{"a relay without a socket", options(), []Target{overRelay(database("a", ":1"))}, []string{"target a: transport relay needs a Unix socket"}},
+		{"a relay at the end of a long path", Options{Processor: Processor{Socket: "x"}, Relay: "/" + strings.Repeat("x", 110)}, nil, []string{"shorter data folder"}},
+		{"a relay for HTTP", options(), []Target{overRelay(service("b", "localhost:1"))}, []string{"for PostgreSQL only"}},
+		{"an unknown transport", options(), []Target{{Name: "b", Kind: Postgres, Listen: ":1", Transport: "pigeon", Upstream: Upstream{Endpoints: []string{"a:1"}}}}, []string{`transport "pigeon"`}},
 		{"the same name", options(), []Target{database("a", ":1"), database("a", ":2")}, []string{"rename"}},
 	}
 	for _, tt := range tests {
@@ -70,6 +74,8 @@ func TestTranslateRefuses(t *testing.T) {
 		})
 	}
 }
+
+func overRelay(t Target) Target { t.Transport = Relay; return t }
 
 func withTLS(t Target, l ListenerTLS) Target { t.TLS = &l; return t }
 

@@ -187,6 +187,9 @@ type world struct {
 	people   *people
 	log      lockedBuffer
 	peer     string // address of clients, where it is not the real one
+	// dial, if set, is how the gateway connects to the server itself, once the
+	// client has signed in.
+	dial func(ctx context.Context, address string) (net.Conn, error)
 	// toClient, if set, is what the gateway has for the client's connection.
 	toClient func(net.Conn) net.Conn
 	ca       *pki.CA
@@ -345,21 +348,22 @@ func (w *world) serve(upstream string) string {
 
 func (w *world) tunnel(ctx context.Context, client net.Conn, upstream string) {
 	defer client.Close()
-	server, err := net.Dial("tcp", upstream)
-	if err != nil {
-		server = refusedConn{Conn: client}
-	}
-	defer server.Close()
 	peer := w.peer
 	if peer == "" {
 		peer = client.RemoteAddr().String()
 	}
+	tunnel := &extproc.Tunnel{Target: w.cfg.Target.Name, Peer: extproc.Peer{Address: peer}, Client: client, Dial: w.dial}
 	if w.toClient != nil {
-		client = w.toClient(client)
+		tunnel.Client = w.toClient(client)
 	}
-	w.handler.ServeTunnel(ctx, &extproc.Tunnel{
-		Target: w.cfg.Target.Name, Peer: extproc.Peer{Address: peer}, Client: client, Server: server,
-	})
+	if w.dial == nil {
+		var err error
+		if tunnel.Server, err = net.Dial("tcp", upstream); err != nil {
+			tunnel.Server = refusedConn{Conn: client}
+		}
+		defer tunnel.Server.Close()
+	}
+	w.handler.ServeTunnel(ctx, tunnel)
 }
 
 // refusedConn is the server's side of a tunnel whose upstream refused.

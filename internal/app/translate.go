@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/weir-gateway/weir/internal/config"
 	"github.com/weir-gateway/weir/internal/gate"
@@ -27,6 +28,7 @@ func (s *shared) xdsTargets(ctx context.Context, cfg *config.Config) ([]xds.Targ
 			err = s.xdsHTTP(ctx, t, &one)
 		} else {
 			one.Upstream.Endpoints = texts(t.Upstream.Address)
+			one.Idle = relayIdle(t)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("targets.%s: %w", name, err)
@@ -34,6 +36,22 @@ func (s *shared) xdsTargets(ctx context.Context, cfg *config.Config) ([]xds.Targ
 		out = append(out, one)
 	}
 	return out, nil
+}
+
+// How long Envoy keeps a connection of the relay on which no byte moves. It is
+// longer than a session may be idle, and does not follow each change of that,
+// which would drain the listener.
+const (
+	relayIdleLeast = 24 * time.Hour
+	relayIdleMore  = time.Hour
+)
+
+func relayIdle(t *config.Target) time.Duration {
+	idle := t.Session.Idle.D()
+	if t.Transport != config.Relay || idle == 0 { // as long as it takes
+		return 0
+	}
+	return max(relayIdleLeast, idle+relayIdleMore)
 }
 
 func (s *shared) xdsHTTP(ctx context.Context, t *config.Target, one *xds.Target) error {
