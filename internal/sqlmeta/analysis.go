@@ -17,12 +17,18 @@ type Statement struct {
 	Outputs   []Output
 	Functions []string // "schema.name", or "name" where it could not be found
 	Risks     []string // see risks.go
+	// Settings are the settings that it changes, in lower case; AnySetting where
+	// it is not known before it runs which. What resets all of them changes none.
+	Settings []string
 	// Opaque says that the outputs, or the sources of one of them, could not be
 	// traced: where any class of the target is masked, no row may be delivered.
 	Opaque  bool
 	Prepare *Prepare // set for statements about a prepared statement or cursor
 	Flows   []Flow   // which columns were written from which columns
 }
+
+// AnySetting stands for a setting whose name is not known before it is changed.
+const AnySetting = "?"
 
 // Access says what a statement does with a relation.
 type Access string

@@ -156,7 +156,12 @@ func (r *run) walk(m protoreflect.Message, access Access) {
 	case *pg.SelectStmt, *pg.InsertStmt, *pg.UpdateStmt, *pg.DeleteStmt, *pg.MergeStmt, *pg.TableLikeClause, *pg.Constraint:
 		access = Read
 	case *pg.FuncCall:
+		if name, _ := lastName(node.GetFuncname()); name == "set_config" {
+			r.setting(settingName(node, new(level)))
+		}
 		r.apply(node, nil)
+	case *pg.VariableSetStmt:
+		r.setIn(node)
 	}
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {

@@ -55,7 +55,7 @@ func (r *run) call(f *pg.FuncCall, l *level) value {
 	r.orderBy(f.GetAggOrder(), l)
 	r.window(f.GetOver(), l)
 	if name, _ := lastName(f.GetFuncname()); name == "set_config" {
-		r.risk(settingRisks(settingName(f, l))...)
+		r.setting(settingName(f, l))
 	}
 	return r.apply(f, args)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // corpus is the files of statements in testdata. schema.sql is what they are about.
-var corpus = []string{"benign", "describe", "evasion", "introspection", "utility"}
+var corpus = []string{"benign", "describe", "evasion", "introspection", "settings", "utility"}
 
 func corpusFile(name string) string { return "testdata/" + name + ".sql" }
 
@@ -82,6 +82,9 @@ func write(b *strings.Builder, indent string, s *Statement) {
 	}
 	if len(s.Functions) > 0 {
 		line("calls %s", strings.Join(s.Functions, " "))
+	}
+	if len(s.Settings) > 0 {
+		line("sets %s", strings.Join(s.Settings, " "))
 	}
 	if len(s.Risks) > 0 {
 		line("risks %s", strings.Join(s.Risks, " "))

@@ -35,6 +35,7 @@ type run struct {
 	uses      map[use]struct{}
 	functions map[string]struct{}
 	risks     map[string]struct{}
+	settings  map[string]struct{}
 	computed  map[int32]struct{} // columns that expressions are computed from, delivered or not
 	flows     []flow
 	modifies  string // the gravest of the actions of data-modifying WITH queries
@@ -65,6 +66,7 @@ func newRun(a *Analyzer, c Catalog, searchPath []string) *run {
 		tables:    map[TableUse]struct{}{},
 		uses:      map[use]struct{}{},
 		functions: map[string]struct{}{},
+		settings:  map[string]struct{}{},
 		risks:     map[string]struct{}{},
 		computed:  map[int32]struct{}{},
 	}
@@ -120,7 +122,12 @@ func (r *run) compute(v value) {
 	}
 }
 
-func (r *run) table(t TableUse) { r.tables[t] = struct{}{} }
+func (r *run) table(t TableUse) {
+	r.tables[t] = struct{}{}
+	if t.Access == Write && t.Schema == "pg_catalog" && t.Name == "pg_settings" {
+		r.setting("") // an UPDATE of this view is set_config
+	}
+}
 
 // flow notes that a column is written from a value.
 func (r *run) flow(to, from value) {
@@ -180,6 +187,7 @@ func (r *run) fill(s *Statement) {
 	s.Tables = slices.SortedFunc(maps.Keys(r.tables), compareTables)
 	s.Functions = slices.Sorted(maps.Keys(r.functions))
 	s.Risks = slices.Sorted(maps.Keys(r.risks))
+	s.Settings = slices.Sorted(maps.Keys(r.settings))
 	for _, f := range r.flows {
 		for _, to := range r.refs.names(f.to) {
 			s.Flows = append(s.Flows, Flow{to, r.refs.names(f.from)})

@@ -86,6 +86,7 @@ func (r *run) server(n *pg.Node, s *Statement) bool {
 	case *pg.Node_AlterSystemStmt:
 		s.Action = ActionDDL
 		r.risk(RiskDDL, RiskServerControl)
+		r.setIn(q.AlterSystemStmt.GetSetstmt())
 	case *pg.Node_GrantStmt:
 		s.Action = ActionGrant
 		r.risk(RiskPrivileges)

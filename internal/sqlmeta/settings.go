@@ -34,6 +34,30 @@ func settingRisks(name string) []string {
 	return nil
 }
 
+// SettingRisks is what it means that a client begins with a setting. An encoding
+// that the statements are in anyway means nothing.
+func SettingRisks(name, value string) []string {
+	if strings.EqualFold(name, "client_encoding") {
+		switch strings.ToLower(strings.NewReplacer("-", "", "_", "", "'", "").Replace(value)) {
+		case "utf8", "unicode":
+			return nil
+		}
+	}
+	return settingRisks(name)
+}
+
+// setting notes that a setting is changed; "" is one that is not known before it
+// runs.
+func (r *run) setting(name string) {
+	r.risk(settingRisks(name)...)
+	if name == "" {
+		name = AnySetting
+	}
+	if r.viewing == 0 {
+		r.settings[strings.ToLower(name)] = struct{}{}
+	}
+}
+
 // set is SET and RESET.
 func (r *run) set(s *pg.VariableSetStmt) {
 	switch s.GetKind() {
@@ -41,7 +65,15 @@ func (r *run) set(s *pg.VariableSetStmt) {
 		r.risk(settingRisks("")...)
 	case pg.VariableSetKind_VAR_SET_MULTI: // SET TRANSACTION, SESSION CHARACTERISTICS
 	default:
-		r.risk(settingRisks(s.GetName())...)
+		r.setting(s.GetName())
+	}
+}
+
+// setIn is SET that stands in another statement, for what comes later: of roles,
+// databases, functions, the server.
+func (r *run) setIn(s *pg.VariableSetStmt) {
+	if s.GetKind() != pg.VariableSetKind_VAR_RESET_ALL {
+		r.set(s)
 	}
 }
 
