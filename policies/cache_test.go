@@ -76,7 +76,7 @@ var conditions = []string{
 	`walk(input.operation.body, [_, value]); value == "a"`,
 	`x := input.operation; x.text == "a"`,
 	`x := input.session; x.client.tls == "a"`,
-	`input.session.client == {"address": "a", "tls": "b", "application": "a"}`,
+	`input.session.client == {"address": "a", "tls": "b", "application": "a", "sign_in": "password"}`,
 	`input.session.operations > 0`,
 	`not input.operation`,
 	`input.operation[input.principal.subject]`,

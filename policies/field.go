@@ -24,6 +24,17 @@ func list(name string, get func(*gate.Input) []string) field {
 	return always(name, func(in *gate.Input, to sink) { texts(to, get(in)) })
 }
 
+// listIfAny is a field of strings that is absent when there are none.
+func listIfAny(name string, get func(*gate.Input) []string) field {
+	return field{name: name, write: func(in *gate.Input, to sink) bool {
+		all := get(in)
+		if len(all) > 0 {
+			texts(to, all)
+		}
+		return len(all) > 0
+	}}
+}
+
 // always is a field that is there.
 func always(name string, write func(*gate.Input, sink)) field {
 	return field{name: name, write: func(in *gate.Input, to sink) bool {

@@ -93,10 +93,13 @@ func sessionFields() []field {
 			text("address", func(in *gate.Input) string { return in.Session.Client.Address }),
 			optional("tls", func(in *gate.Input) string { return in.Session.Client.TLS }),
 			optional("application", func(in *gate.Input) string { return in.Session.Client.Application }),
+			optional("sign_in", func(in *gate.Input) string { return in.Session.Client.SignIn }),
 		}},
 		optional("database", func(in *gate.Input) string { return in.Session.Database }),
 		always("operations", func(in *gate.Input, to sink) { to.integer(int64(in.Session.Operations)) }),
 		list("classes_read", func(in *gate.Input) []string { return in.Session.ClassesRead }),
+		free("settings", func(in *gate.Input) (any, bool) { return in.Session.Settings, len(in.Session.Settings) > 0 }),
+		listIfAny("risks", func(in *gate.Input) []string { return in.Session.Risks }),
 	}
 }
 
@@ -131,6 +134,7 @@ func sqlFields() []field {
 		with(always("tables", func(in *gate.Input, to sink) { writeTables(to, in.Operation.Tables) })),
 		with(always("columns", func(in *gate.Input, to sink) { writeColumns(to, in.Operation.Columns) })),
 		with(list("functions", func(in *gate.Input) []string { return in.Operation.Functions })),
+		with(listIfAny("settings", func(in *gate.Input) []string { return in.Operation.Settings })),
 		with(always("in_transaction", func(in *gate.Input, to sink) { to.flag(in.Operation.InTransaction) })),
 	}
 }

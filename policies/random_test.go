@@ -74,7 +74,7 @@ func randomPrincipal(t *rapid.T) *gate.Principal {
 }
 
 func randomSQL(t *rapid.T) *gate.SQL {
-	s := &gate.SQL{Functions: wordList(t), InTransaction: some(t, "tx")}
+	s := &gate.SQL{Functions: wordList(t), Settings: wordList(t), InTransaction: some(t, "tx")}
 	for range rapid.IntRange(0, 2).Draw(t, "statements") {
 		s.Statements = append(s.Statements, gate.Statement{Action: word(t), Text: word(t)})
 	}
@@ -109,10 +109,13 @@ func randomInput(t *rapid.T) *gate.Input {
 	in := &gate.Input{
 		Phase: gate.Phase(rapid.SampledFrom([]string{"connect", "operation"}).Draw(t, "phase")),
 		Session: gate.SessionView{
-			ID: word(t), Started: "2026-01-02T03:04:05Z", Client: gate.Client{Address: word(t), TLS: word(t), Application: word(t)},
+			ID: word(t), Started: "2026-01-02T03:04:05Z", Client: gate.Client{Address: word(t), TLS: word(t), Application: word(t), SignIn: word(t)},
 			Database: word(t), Operations: rapid.IntRange(0, 2).Draw(t, "operations"), ClassesRead: wordList(t),
 		},
 		Now: rapid.Int64Range(0, 3).Draw(t, "now"),
+	}
+	if some(t, "settings") {
+		in.Session.Settings, in.Session.Risks = map[string]string{"a": word(t)}, wordList(t)
 	}
 	if some(t, "principal") {
 		in.Principal = randomPrincipal(t)
@@ -161,6 +164,9 @@ func varied(t *rapid.T, a *gate.Input) *gate.Input {
 	}
 	if take() {
 		out.Session.ClassesRead, out.Session.Client = b.Session.ClassesRead, b.Session.Client
+	}
+	if take() {
+		out.Session.Settings, out.Session.Risks = b.Session.Settings, b.Session.Risks
 	}
 	if take() {
 		out.Session.ID, out.Session.Operations = b.Session.ID, b.Session.Operations

@@ -86,7 +86,7 @@ func (g *Gate) decide(ctx context.Context, phase Phase, s *Session, op *Operatio
 		votes = []Vote{}
 	}
 	in := &Input{
-		Phase: phase, Principal: &s.Principal, Target: &s.Target, Session: s.view(),
+		Phase: phase, Principal: &s.Principal, Target: &s.Target, Session: s.view(phase),
 		Operation: op, Approvals: votes, Now: g.now().UnixNano(),
 	}
 	d, err := g.policy.Decide(ctx, in)

@@ -31,6 +31,7 @@ type SQL struct {
 	Tables        []Table     `json:"tables"`
 	Columns       []Column    `json:"columns"`
 	Functions     []string    `json:"functions"`
+	Settings      []string    `json:"settings,omitempty"` // that it changes; "?" is one that is not known
 	InTransaction bool        `json:"in_transaction"`
 }
 

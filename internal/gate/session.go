@@ -24,6 +24,7 @@ type Client struct {
 	Address     string `json:"address"`
 	TLS         string `json:"tls,omitempty"` // version, empty when in clear
 	Application string `json:"application,omitempty"`
+	SignIn      string `json:"sign_in,omitempty"` // "password", "oauth" or "certificate"; of postgres
 }
 
 // Session is one connection of one principal to one target (for HTTP: one
@@ -36,6 +37,10 @@ type Session struct {
 	Target    Target
 	Client    Client
 	Database  string // what the client asked for, where the protocol has one
+	// Settings are what the client begins with, by name in lower case, and Risks
+	// what that means. Policy sees them in phase connect.
+	Settings map[string]string
+	Risks    []string
 
 	mu         sync.Mutex
 	revision   string // of the policy that let it in
@@ -81,7 +86,7 @@ func (s *Session) constants() (principal, target canonical.Raw, err error) {
 }
 
 // view is what policy sees of a session.
-func (s *Session) view() SessionView {
+func (s *Session) view(phase Phase) SessionView {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	classes := s.classes
@@ -91,7 +96,7 @@ func (s *Session) view() SessionView {
 	if classes == nil {
 		classes = []string{}
 	}
-	return SessionView{
+	v := SessionView{
 		ID:          s.ID,
 		Started:     s.Started.UTC().Format(time.RFC3339Nano),
 		Client:      s.Client,
@@ -99,6 +104,10 @@ func (s *Session) view() SessionView {
 		Operations:  s.operations,
 		ClassesRead: classes,
 	}
+	if phase == Connect {
+		v.Settings, v.Risks = s.Settings, s.Risks
+	}
+	return v
 }
 
 // SessionView is the session as policy sees it.
@@ -109,6 +118,10 @@ type SessionView struct {
 	Database    string   `json:"database,omitempty"`
 	Operations  int      `json:"operations"`   // judged so far
 	ClassesRead []string `json:"classes_read"` // by this token, over all protocols
+
+	// In phase connect, where the protocol has settings.
+	Settings map[string]string `json:"settings,omitempty"`
+	Risks    []string          `json:"risks,omitempty"`
 }
 
 func union(have, more []string) []string {

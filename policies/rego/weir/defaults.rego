@@ -58,6 +58,24 @@ deny contains denial if {
 	not denial.code in said.waive
 }
 
+# What a client sets as it connects is not a statement that a rule has to allow, so
+# it must not give anybody another role.
+deny contains denial if {
+	lib.connects
+	"set_role" in input.session.risks
+	denial := role_at_connect
+	not denial.code in said.waive
+}
+
+deny contains denial if {
+	lib.connects
+	lib.is_agent
+	lib.is_classified
+	some risk in input.session.risks
+	denial := at_connect[risk]
+	not denial.code in said.waive
+}
+
 default unparsed := {
 	"code": "unparsed",
 	"message": "the request could not be analysed",
@@ -82,6 +100,27 @@ indirect := {
 	"code": "indirect_write",
 	"message": "a prepared statement or cursor would change rows",
 	"hint": "Send the INSERT, UPDATE, DELETE or MERGE itself; parameters of the extended protocol are fine.",
+}
+
+role_at_connect := {
+	"code": "set_role",
+	"message": "the connection's parameters change the role that the session acts as",
+	"hint": "Leave role and session_authorization out of them.",
+}
+
+# Risk of what a client sets as it connects → denial of an agent, where data is
+# classified.
+at_connect := {
+	"parser_settings": {
+		"code": "parser_settings",
+		"message": "the connection's parameters change how the server reads text",
+		"hint": "Leave standard_conforming_strings and backslash_quote out of them; client_encoding is UTF8.",
+	},
+	"session_settings": {
+		"code": "session_settings",
+		"message": "the connection's parameters change a setting that protects or records",
+		"hint": "Leave row_security, session_replication_role and the log settings out of them.",
+	},
 }
 
 # Risk → denial of an agent, everywhere.

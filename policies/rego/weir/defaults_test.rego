@@ -103,3 +103,34 @@ test_who_signed_in_connects if {
 	not defaults.allow with input as {"phase": "connect", "principal": {"subject": "x", "auth": ""}}
 	not defaults.allow with input as {"phase": "connect"}
 }
+
+connecting(kind, target, risks) := {
+	"phase": "connect",
+	"principal": {"subject": "x", "kind": kind, "auth": "oidc"},
+	"target": {"name": target},
+	"session": {"risks": risks},
+}
+
+test_settings_at_connect if {
+	every kind in ["agent", "service", "human"] {
+		codes(connecting(kind, "elsewhere", ["set_role"])) == {"set_role"}
+		codes(connecting(kind, "elsewhere", ["session_settings", "parser_settings", "search_path"])) == set()
+	}
+	codes(connecting("agent", "orders", ["session_settings", "parser_settings", "search_path"])) == {"session_settings", "parser_settings"}
+	codes(connecting("human", "orders", ["session_settings", "parser_settings"])) == set()
+	codes({"phase": "connect", "principal": {"kind": "agent"}, "target": {"name": "orders"}, "session": {}}) == set()
+}
+
+test_settings_at_connect_waived if {
+	c := {denial.code | some denial in defaults.deny} with input as connecting("agent", "elsewhere", ["set_role"])
+		with data.weir.said.waive as {"set_role"}
+	c == set()
+}
+
+test_every_denial_at_connect_helps if {
+	every code, denial in defaults.at_connect {
+		denial.code == code
+		denial.message != ""
+		denial.hint != ""
+	}
+}
