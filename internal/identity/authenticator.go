@@ -97,6 +97,14 @@ func (a *Authenticator) Status() []Status {
 	return out
 }
 
+// Discovery tells a client without a token where to get one: the OpenID
+// configuration of the first issuer (OpenID Connect Discovery section 4), and the
+// scope to ask for.
+func (a *Authenticator) Discovery() (configuration, scope string) {
+	first := a.issuers[a.trusted[0]]
+	return strings.TrimSuffix(first.cfg.URL, "/") + "/.well-known/openid-configuration", first.cfg.Scope
+}
+
 // Authenticate verifies a token and says whose it is. A refusal is an *Error.
 // The principal's maps and slices are shared and must not be changed.
 func (a *Authenticator) Authenticate(ctx context.Context, raw string) (gate.Principal, error) {

@@ -31,6 +31,7 @@ type Issuer struct {
 	// Roles are the claims whose values become roles: "group:" for the claim
 	// groups, "role:" for others. A dot descends into an object.
 	Roles      []string
+	Scope      string         // that clients are told to ask for; "" for none
 	Algorithms []string       // of signatures; empty is all of the RS, PS, ES families and EdDSA
 	Roots      *x509.CertPool // CAs for the issuer's certificate; nil is the system's
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Code says why a token was refused; it is a metric's label and stable.
+// Code says why a token or certificate was refused; it is a metric's label and stable.
 type Code string
 
 // The codes.
@@ -22,13 +22,17 @@ const (
 	WrongAudience Code = "wrong_audience"
 	NoSubject     Code = "no_subject"
 	BadDelegation Code = "bad_delegation"
+
+	NoCertificate          Code = "no_certificate"
+	NobodysCertificate     Code = "unknown_name" // it names nobody who is known here
+	CertificateNotAccepted Code = "certificate_not_accepted"
 )
 
-// Error is a refused token.
+// Error is a refused token or certificate.
 type Error struct {
 	Code   Code
 	public string
-	cause  error // for the log; never holds the token
+	cause  error // for the log; never holds a token
 }
 
 // Public says to the one who asked what to do. Of a signature it says only that
@@ -38,9 +42,9 @@ func (e *Error) Public() string { return e.public }
 // Error is for the gateway's log.
 func (e *Error) Error() string {
 	if e.cause != nil { // at most a line: what an issuer answered may be long
-		return fmt.Sprintf("token refused (%s): %.300s", e.Code, e.cause.Error())
+		return fmt.Sprintf("sign-in refused (%s): %.300s", e.Code, e.cause.Error())
 	}
-	return fmt.Sprintf("token refused (%s): %s", e.Code, e.public)
+	return fmt.Sprintf("sign-in refused (%s): %s", e.Code, e.public)
 }
 
 // Unwrap is the cause.

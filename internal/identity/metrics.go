@@ -9,6 +9,8 @@ type Metrics struct {
 	cache   *prometheus.CounterVec
 	fetches *prometheus.CounterVec
 	ready   *prometheus.GaugeVec
+
+	certificates *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics of this package. A nil registerer counts for
@@ -27,11 +29,14 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 		ready: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "weir_identity_issuer_ready", Help: "Whether the issuer's discovery document is known (1) or not (0).",
 		}, []string{"issuer"}),
+		certificates: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "weir_identity_certificates_total", Help: "Client certificates judged, by trust domain (empty where it is not known) and result.",
+		}, []string{"trust_domain", "result"}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.tokens, m.cache, m.fetches, m.ready} {
+	for _, c := range []prometheus.Collector{m.tokens, m.cache, m.fetches, m.ready, m.certificates} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
