@@ -53,6 +53,11 @@ type Config struct {
 	// not offered TLS, and so can sign in from loopback only.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
+	// SignIn are the ways in which clients may show who they are. The first that is
+	// no certificate is what a client is asked for that chooses none. Empty is
+	// SignInPassword alone.
+	SignIn []SignIn
+
 	Startup    time.Duration // for start-up and sign-in; default 10 s
 	Idle       time.Duration // without a statement; 0 does not end a session
 	TokenGrace time.Duration // how long a session outlives its token
@@ -95,6 +100,14 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if len(c.Databases) == 0 && c.Upstream.Database != "" {
 		c.Databases = []string{c.Upstream.Database}
+	}
+	if len(c.SignIn) == 0 {
+		c.SignIn = []SignIn{SignInPassword}
+	}
+	for _, way := range c.SignIn {
+		if way != SignInPassword && way != SignInOAuth && way != SignInCertificate {
+			return c, fmt.Errorf("postgres: target %s: unknown way to sign in %q", c.Target.Name, way)
+		}
 	}
 	c.Startup = orDefault(c.Startup, defaultStartup)
 	c.Drain = orDefault(c.Drain, defaultDrain)

@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,6 +19,12 @@ import (
 // Public() string says so to the client.
 type Identity interface {
 	Authenticate(ctx context.Context, token string) (gate.Principal, error)
+}
+
+// Certificates turns the chain that a client has shown, leaf first, into a
+// principal. Errors are as those of Identity.
+type Certificates interface {
+	Verify(chain []*x509.Certificate) (gate.Principal, error)
 }
 
 // Analyzer says what a text reads, writes and calls. Results are shared.
@@ -43,10 +51,13 @@ type Masker interface {
 	Cell(spec mask.Spec, typeOID uint32, binary bool) (mask.Cell, error)
 }
 
-// Deps are what a Handler works with. All but Password, Dial, Live and Metrics
-// are required.
+// Deps are what a Handler works with. All that say nothing else are required.
 type Deps struct {
 	Identity Identity
+	// Certificates is required where the target offers sign-in by certificate.
+	Certificates Certificates
+	// Discovery is required where it offers sign-in by OAuth.
+	Discovery func() Discovery
 	// Password is what the gateway signs in to the server with. Without it the
 	// server may not ask for one.
 	Password func(ctx context.Context) (string, error)
@@ -69,10 +80,13 @@ type Deps struct {
 	Metrics prometheus.Registerer
 }
 
-func (d *Deps) check() error {
+func (d *Deps) check(cfg *Config) error {
 	if d.Identity == nil || d.Gate == nil || d.Analyzer == nil || d.Catalog == nil ||
 		d.Classification == nil || d.Masker == nil || d.Log == nil {
-		return errors.New("postgres: every dependency but Password, Dial, Live and Metrics is required")
+		return errors.New("postgres: every dependency but Certificates, Discovery, Password, Dial, Live and Metrics is required")
+	}
+	if slices.Contains(cfg.SignIn, SignInCertificate) && d.Certificates == nil || slices.Contains(cfg.SignIn, SignInOAuth) && d.Discovery == nil {
+		return errors.New("postgres: sign-in by certificate needs Certificates, and by oauth Discovery")
 	}
 	return nil
 }

@@ -26,11 +26,11 @@ var _ extproc.TunnelHandler = (*Handler)(nil)
 
 // New makes a Handler.
 func New(cfg Config, deps Deps) (*Handler, error) {
-	if err := deps.check(); err != nil {
-		return nil, err
-	}
 	cfg, err := cfg.withDefaults()
 	if err != nil {
+		return nil, err
+	}
+	if err := deps.check(&cfg); err != nil {
 		return nil, err
 	}
 	m, err := newMetrics(deps.Metrics)
@@ -107,6 +107,9 @@ func (h *Handler) open(ctx context.Context, start *startUp) *session {
 func (h *Handler) signIn(ctx context.Context, start *startUp, g *greeting) (*session, error) {
 	t := start.tunnel
 	if err := g.sendNegotiation(); err != nil {
+		return nil, err
+	}
+	if err := g.params.complete(); err != nil {
 		return nil, err
 	}
 	if start.down != nil {
@@ -217,7 +220,7 @@ func (h *Handler) turnAway(ctx context.Context, g *greeting, t *extproc.Tunnel, 
 	}
 	var already *recorded
 	if !errors.As(err, &already) {
-		client := gate.Client{Address: t.Peer.Address, TLS: g.tlsVersion(&t.Peer)}
+		client := gate.Client{Address: t.Peer.Address, TLS: g.tlsVersion(&t.Peer), SignIn: string(g.way)}
 		if g.params != nil {
 			client.Application = g.params.app
 		}
@@ -228,7 +231,11 @@ func (h *Handler) turnAway(ctx context.Context, g *greeting, t *extproc.Tunnel, 
 		return
 	}
 	_ = g.conn.SetWriteDeadline(time.Now().Add(lastWords))
-	_, _ = g.conn.Write(p.append(nil))
+	words := p.append(nil)
+	if g.old {
+		words = []byte("E" + p.severity + ":  " + printable(p.message) + "\n\x00")
+	}
+	_, _ = g.conn.Write(words)
 	g.goodbye()
 }
 
@@ -252,13 +259,13 @@ func (g *greeting) tlsVersion(peer *extproc.Peer) string {
 	return peer.TLS
 }
 
-func list(names []string) string {
+func list[T ~string](names []T) string {
 	out := ""
 	for i, n := range names {
 		if i > 0 {
 			out += ", "
 		}
-		out += n
+		out += string(n)
 	}
 	return out
 }

@@ -19,7 +19,7 @@ func (s *session) watch(ctx context.Context) (release func()) {
 	})
 	if expires := s.gate.Principal.Token.Expires; !expires.IsZero() {
 		s.expiry = time.AfterFunc(time.Until(expires.Add(s.cfg.TokenGrace)), func() {
-			s.end(&ending{"the token expired", fatal(codeInvalidAuth, "the session ends because its token has expired").withHint(tokenHint)}, false)
+			s.end(s.expired(), false)
 		})
 	}
 	if s.cfg.Idle > 0 {
@@ -33,6 +33,19 @@ func (s *session) watch(ctx context.Context) (release func()) {
 			}
 		}
 	}
+}
+
+// expired is the end of a session whose client is no longer known to be who it
+// was.
+func (s *session) expired() *ending {
+	what, hint := "token", tokenHint
+	switch SignIn(s.gate.Client.SignIn) {
+	case SignInCertificate:
+		what, hint = "certificate", "Get a new certificate and connect again."
+	case SignInOAuth:
+		hint = oauthHint
+	}
+	return &ending{"the " + what + " expired", fatal(codeInvalidAuth, "the session ends because its %s has expired", what).withHint("%s", hint)}
 }
 
 func (s *session) touch() { s.active.Store(time.Now().UnixNano()) }

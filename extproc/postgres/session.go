@@ -114,11 +114,12 @@ func (h *Handler) newSession(t *extproc.Tunnel, g *greeting, p gate.Principal, d
 		Handler: h,
 		gate: &gate.Session{
 			ID: gate.NewID(), Started: time.Now(), Principal: p, Target: h.cfg.Target, Database: database,
-			Client: gate.Client{Address: t.Peer.Address, TLS: g.tlsVersion(&t.Peer), Application: g.params.app},
+			Client: gate.Client{Address: t.Peer.Address, TLS: g.tlsVersion(&t.Peer), Application: g.params.app, SignIn: string(g.way)},
 		},
 		client: g.reader, clientConn: g.conn,
 		statements: newStatementNames(), portals: newNames(), clientEnd: make(chan struct{}), serverEnd: make(chan struct{}),
 	}
+	s.gate.Settings, s.gate.Risks = g.params.facts()
 	s.batch.copyFrom = -1
 	s.changed.L = &s.mu
 	return s

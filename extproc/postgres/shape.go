@@ -119,6 +119,11 @@ func (b *shapeBuilder) use(st *sqlmeta.Statement) {
 			b.sql.Functions = append(b.sql.Functions, f)
 		}
 	}
+	for _, name := range st.Settings {
+		if !slices.Contains(b.sql.Settings, name) {
+			b.sql.Settings = append(b.sql.Settings, name)
+		}
+	}
 	for _, r := range st.Risks {
 		if r != sqlmeta.RiskOpaque || st.Prepare == nil { // what a name stands for, the session may know
 			b.risk(r)
@@ -208,6 +213,11 @@ func (b *shapeBuilder) merge(inner *shape) {
 	for _, f := range inner.sql.Functions {
 		if !slices.Contains(b.sql.Functions, f) {
 			b.sql.Functions = append(b.sql.Functions, f)
+		}
+	}
+	for _, name := range inner.sql.Settings {
+		if !slices.Contains(b.sql.Settings, name) {
+			b.sql.Settings = append(b.sql.Settings, name)
 		}
 	}
 	for _, r := range inner.risks {

@@ -187,8 +187,9 @@ func (h *Handler) signInError(ctx context.Context, frame []byte) error {
 	case "28":
 		return fatal(m.Code, "the gateway could not sign in to target %s", name).
 			withHint("The target's credential is the gateway's; its operator can see the reason in the log.")
-	case "3D", "22", "42":
-		// No such database, a setting that it does not know or whose value is none:
+	case "3D", "22", "42", "55":
+		// No such database, a setting that it does not know, cannot change or
+		// whose value is none:
 		// what the client asked for itself is answered in the server's words.
 		return &problem{severity: "FATAL", code: m.Code, message: m.Message, detail: m.Detail, hint: m.Hint}
 	case "53", "57": // no room, not up yet

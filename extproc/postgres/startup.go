@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -29,7 +30,11 @@ type greeting struct {
 	conn   net.Conn // with TLS where that was agreed
 	reader *frameReader
 	tls    string // version, "" in clear
-	minor  uint32 // of the protocol, 0 or 2
+	// certificates are the chain that the client showed in TLS, unverified.
+	certificates []*x509.Certificate
+	way          SignIn // how the client signs in, once that is known
+	minor        uint32 // of the protocol, 0 or 2
+	old          bool   // the client speaks a protocol before 3, in which errors are a line of text
 	// negotiate says that the client asked for more than is spoken here.
 	negotiate    bool
 	unrecognized []string
@@ -60,18 +65,22 @@ func (h *Handler) greet(ctx context.Context, conn net.Conn, reader *frameReader)
 			return g, err
 		}
 	}
-	gssDone := false
+	// The server answers each of the two requests once, in either order, and
+	// asks for no other encryption where there is TLS.
+	sslDone, gssDone := false, false
 	for {
 		packet, err := g.packet()
 		if err != nil {
 			return g, err
 		}
 		switch code := binary.BigEndian.Uint32(packet); {
-		case code == sslRequestCode && g.tls == "" && len(packet) == 4:
+		case code == sslRequestCode && !sslDone:
+			sslDone = true
 			if err := g.answerTLS(ctx, &h.cfg); err != nil {
 				return g, err
 			}
-		case code == gssRequestCode && !gssDone && len(packet) == 4:
+			gssDone = gssDone || g.tls != ""
+		case code == gssRequestCode && !gssDone:
 			gssDone = true
 			if err := g.answer('N'); err != nil {
 				return g, err
@@ -101,7 +110,7 @@ func (g *greeting) packet() ([]byte, error) {
 
 // answerTLS answers a TLS request.
 func (g *greeting) answerTLS(ctx context.Context, cfg *Config) error {
-	if cfg.GetCertificate == nil {
+	if cfg.GetCertificate == nil || g.tls != "" { // it began with TLS
 		return g.answer('N')
 	}
 	if err := g.answer('S'); err != nil {
@@ -134,7 +143,8 @@ func (g *greeting) secure(ctx context.Context, cfg *Config, direct bool) error {
 		return err
 	}
 	g.conn, g.reader = secure, newFrameReader(secure)
-	g.tls = tls.VersionName(secure.ConnectionState().Version)
+	state := secure.ConnectionState()
+	g.tls, g.certificates = tls.VersionName(state.Version), state.PeerCertificates
 	return nil
 }
 
@@ -143,6 +153,7 @@ func (g *greeting) start(packet []byte) error {
 	version := binary.BigEndian.Uint32(packet)
 	major, minor := version>>16, version&0xffff
 	if major != protocolMajor {
+		g.old = major == 1 || major == 2
 		return fatal(codeFeatureNotSupported, "unsupported frontend protocol %d.%d: server supports 3.0 to 3.%d", major, minor, newestMinor)
 	}
 	g.minor = min(minor, newestMinor)

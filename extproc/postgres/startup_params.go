@@ -3,6 +3,8 @@ package postgres
 import (
 	"slices"
 	"strings"
+
+	"github.com/weir-gateway/weir/internal/sqlmeta"
 )
 
 // startupParams is what a StartupMessage says.
@@ -10,22 +12,27 @@ type startupParams struct {
 	user     string // as the client says; nothing is decided by it
 	database string
 	app      string
-	settings []setting // for the server, in order
+	signIn   SignIn // the way that the client asks for, "" for none
+	options  string
+	settings []setting // for the server, in the order in which it would apply them
 }
 
 type setting struct{ name, value string }
 
-// keptSettings are those that a client may not set at start-up, where no policy
-// sees it: who the session acts as, and what is loaded into the server.
-var keptSettings = []string{
-	"role", "session_authorization", "local_preload_libraries", "session_preload_libraries",
-}
+// signInSetting is how a client chooses among the ways in which it may sign in.
+// It is for the gateway alone.
+const signInSetting = "weir.sign_in"
+
+// keptSettings load code into the server, which no client may choose.
+var keptSettings = []string{"local_preload_libraries", "session_preload_libraries"}
 
 // notSettings have a meaning of their own in a StartupMessage.
 var notSettings = []string{"user", "database", "replication", "options"}
 
-// parseStartup reads the parameters of a StartupMessage: pairs of strings, and
-// an empty name at the end. It returns protocol extensions apart: none is known.
+// parseStartup reads the parameters of a StartupMessage, as the server's
+// ProcessStartupPacket does: pairs of strings, and an empty name at the end. Of
+// what stands there twice the last counts. It returns protocol extensions apart:
+// none is known.
 func parseStartup(b []byte) (*startupParams, []string, error) {
 	p := new(startupParams)
 	var extensions []string
@@ -36,12 +43,24 @@ func parseStartup(b []byte) (*startupParams, []string, error) {
 			break
 		}
 		value := c.string()
-		if strings.HasPrefix(name, "_pq_.") {
-			extensions = append(extensions, name)
-			continue
+		if c.bad {
+			break
 		}
-		if err := p.set(name, value); err != nil {
-			return nil, nil, err
+		switch {
+		case name == "user":
+			p.user = value
+		case name == "database":
+			p.database = value
+		case name == "options":
+			p.options = value
+		case name == "replication":
+			if err := checkReplication(value); err != nil {
+				return nil, nil, err
+			}
+		case strings.HasPrefix(name, "_pq_."):
+			extensions = append(extensions, name)
+		default:
+			p.settings = append(p.settings, setting{name, value})
 		}
 	}
 	if c.end() != nil {
@@ -50,96 +69,63 @@ func parseStartup(b []byte) (*startupParams, []string, error) {
 	return p, extensions, nil
 }
 
-func (p *startupParams) set(name, value string) error {
-	switch name {
-	case "user":
-		p.user = value
-		return nil
-	case "database":
-		p.database = value
-		return nil
-	case "replication":
-		switch strings.ToLower(value) {
-		case "", "0", "f", "false", "n", "no", "off":
-			return nil
-		}
-		return fatal(codeInvalidAuth, "replication connections are not carried by the gateway")
-	case "options":
-		return p.options(value)
+// complete judges what parseStartup has read, and keeps the settings that go on to
+// the server.
+func (p *startupParams) complete() error {
+	if p.user == "" {
+		return fatal(codeInvalidAuth, "no PostgreSQL user name specified in startup packet")
 	}
-	// The name goes on as it was sent: "USER" is a setting to the server (which
-	// has none of that name), "user" is who signs in.
-	lower := strings.ToLower(name)
-	if slices.Contains(keptSettings, lower) || strings.HasPrefix(lower, "weir.") {
-		return fatal(codeInvalidAuth, "the setting %q cannot be chosen at start-up through the gateway", name).
-			withHint("Leave it out of the connection's parameters.")
+	all, err := parseOptions(p.options)
+	if err != nil {
+		return err
 	}
-	if lower == "application_name" {
-		p.app = value
-	}
-	p.settings = append(p.settings, setting{name, value})
-	return nil
-}
-
-// options reads the command-line options of a session (PostgreSQL, "postgres":
-// -c name=value and --name=value), so that each setting is looked at on its own.
-func (p *startupParams) options(line string) error {
-	words := splitOptions(line)
-	for i := 0; i < len(words); i++ {
-		word := words[i]
-		switch {
-		case word == "-c" && i+1 < len(words):
-			i++
-			word = words[i]
-		case strings.HasPrefix(word, "-c"):
-			word = word[2:]
-		case strings.HasPrefix(word, "--"):
-			word = word[2:]
-		default:
-			return fatal(codeFeatureNotSupported, "the option %q is not carried by the gateway", word).
-				withHint("Use -c name=value.")
-		}
-		name, value, ok := strings.Cut(word, "=")
-		name = strings.ReplaceAll(name, "-", "_")
-		if !ok || name == "" {
-			return fatal(codeProtocolViolation, "the option %q has no value", word)
-		}
-		if slices.Contains(notSettings, name) || strings.HasPrefix(name, "_pq_.") {
-			return fatal(codeInvalidAuth, "%q is not a setting", name)
-		}
-		if err := p.set(name, value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// splitOptions splits at blanks; a backslash keeps the next character
-// (pg_split_opts in the server).
-func splitOptions(line string) []string {
-	var words []string
-	var word strings.Builder
-	started := false
-	for i := 0; i < len(line); i++ {
-		switch c := line[i]; {
-		case c == ' ' || c == '\t' || c == '\n' || c == '\v' || c == '\f' || c == '\r':
-			if started {
-				words = append(words, word.String())
-				word.Reset()
-				started = false
-			}
+	all = append(all, p.settings...) // the server applies options first
+	p.settings = nil
+	for _, s := range all {
+		// The name goes on as it was sent: "USER" is a setting to the server (which
+		// has none of that name), "user" is who signs in.
+		switch name := strings.ToLower(s.name); {
+		case name == signInSetting:
+			p.signIn = SignIn(s.value)
 			continue
-		case c == '\\' && i+1 < len(line):
-			i++
-			word.WriteByte(line[i])
-		case c == '\\':
-		default:
-			word.WriteByte(c)
+		case slices.Contains(keptSettings, name) || strings.HasPrefix(name, "weir."):
+			return fatal(codeInvalidAuth, "the setting %q cannot be chosen at start-up through the gateway", s.name).
+				withHint("Leave it out of the connection's parameters.")
+		case name == "application_name":
+			p.app = s.value
 		}
-		started = true
+		p.settings = append(p.settings, s)
 	}
-	if started {
-		words = append(words, word.String())
+	return nil
+}
+
+// checkReplication refuses connections for replication. The value is the word
+// "database" or a boolean in the forms of the server's parse_bool: a beginning of
+// true, false, yes or no, or on, off, 1, 0.
+func checkReplication(value string) error {
+	v := strings.ToLower(value)
+	begins := func(word string) bool { return v != "" && strings.HasPrefix(word, v) }
+	switch {
+	case begins("false"), begins("no"), v == "0", v == "off", v == "of":
+		return nil
+	case value == "database", begins("true"), begins("yes"), v == "1", v == "on":
+		return fatal(codeInvalidAuth, "replication connections are not carried by the gateway")
 	}
-	return words
+	return fatal(codeInvalidParameter, "invalid value for parameter %q: %q", "replication", value).
+		withHint(`Valid values are: "false", 0, "true", 1, "database".`)
+}
+
+// facts are the settings as policy is shown them, and what they mean.
+func (p *startupParams) facts() (settings map[string]string, risks []string) {
+	settings = make(map[string]string, len(p.settings))
+	for _, s := range p.settings {
+		name := strings.ToLower(s.name)
+		settings[name] = s.value
+		for _, r := range sqlmeta.SettingRisks(name, s.value) {
+			if !slices.Contains(risks, r) {
+				risks = append(risks, r)
+			}
+		}
+	}
+	return settings, risks
 }

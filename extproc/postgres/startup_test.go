@@ -113,14 +113,6 @@ func TestStartUp(t *testing.T) {
 			k.secure(w)
 			k.write(v30)
 		},
-		"TLS, then GSS": func(k *talk) {
-			k.write(codePacket(sslRequestCode))
-			k.byte('S')
-			k.secure(w)
-			k.write(codePacket(gssRequestCode))
-			k.byte('N')
-			k.write(v30)
-		},
 		"GSS, then clear": func(k *talk) { k.write(codePacket(gssRequestCode)); k.byte('N'); k.write(v30) },
 		"direct TLS":      func(k *talk) { k.secure(w); k.write(v30) },
 		"protocol 3.2":    func(k *talk) { k.write(startPacket(pgproto3.ProtocolVersion32, userShop...)) },
@@ -238,14 +230,40 @@ func TestStartUpParameters(t *testing.T) {
 		t.Errorf("the server was told %v", m.Parameters)
 	}
 	for _, refused := range [][]string{
-		{"replication", "database"}, {"options", "-c role=postgres"}, {"role", "postgres"}, {"options", "-d 5"},
-		{"options", "-c user=postgres"}, {"session_authorization", "x"}, {"weir.subject", "root"}, {"Role", "postgres"}, {"options", "-c _pq_.x=1"}, {"options", "-cweir.subject=root"},
+		{"replication", "database"}, {"options", "-x 5"},
+		{"options", "-c user=postgres"}, {"local_preload_libraries", "x"}, {"weir.subject", "root"}, {"Local_Preload_Libraries", "x"}, {"options", "-c _pq_.x=1"}, {"options", "-cweir.subject=root"},
 	} {
 		k := newTalk(t, address)
 		k.write(with(refused...))
 		if got := k.signIn("good"); !strings.HasPrefix(got[0], "FATAL ") {
 			t.Errorf("%v: %v", refused, got)
 		}
+	}
+}
+
+// What a client begins with is shown to policy, and is sent on only when policy
+// lets it connect.
+func TestStartUpSettingsAreFacts(t *testing.T) {
+	w := fakeWorld(t)
+	var seen *gate.Input
+	w.rules = func(in *gate.Input) gate.Decision {
+		if in.Phase == gate.Connect {
+			seen = in
+			return gate.Denied("no", "not today", "")
+		}
+		return allowAll(in)
+	}
+	k := newTalk(t, w.serve(newFakeServer().serve(t)))
+	k.write(startPacket(pgproto3.ProtocolVersion30, append(append([]string{}, userShop...), "options", "-c Row_Security=off --role=dba", "client_encoding", "UTF-8", "work_mem", "1MB", "WORK_MEM", "2MB")...))
+	if got := k.signIn("good"); got[0] != "FATAL 42501 refused by policy: not today (no)" {
+		t.Fatal(got)
+	}
+	want := map[string]string{"row_security": "off", "role": "dba", "client_encoding": "UTF-8", "work_mem": "2MB"}
+	if diff := cmp.Diff(want, seen.Session.Settings); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"session_settings", "set_role"}, seen.Session.Risks); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -277,7 +295,7 @@ func TestBadStartUp(t *testing.T) {
 	})
 	t.Run("another version", func(t *testing.T) {
 		k := newTalk(t, address)
-		k.write(startPacket(2<<16, userShop...))
+		k.write(startPacket(5<<16, userShop...))
 		fatals(t, k, "0A000")
 	})
 	t.Run("bytes ahead of TLS", func(t *testing.T) {
@@ -312,10 +330,10 @@ func TestClientSignIn(t *testing.T) {
 	w := fakeWorld(t)
 	address := w.serve(newFakeServer().serve(t))
 	for _, test := range []struct{ name, token, want string }{
-		{"a stranger", "bad", "FATAL 28000 sign-in failed: the token is not valid here"},
-		{"a broken signature", "broken", "FATAL 28000 sign-in failed: the token could not be checked"},
-		{"no token", "", "FATAL 28000 sign-in failed: no token was given"},
-		{"a token of 100 KB", strings.Repeat("t", 100<<10), "FATAL 28000 the token is too long: 102401 bytes, at most 65530 are taken"},
+		{"a stranger", "bad", "FATAL 28P01 sign-in failed: the token is not valid here"},
+		{"a broken signature", "broken", "FATAL 28P01 sign-in failed: the token could not be checked"},
+		{"no token", "", "FATAL 28P01 sign-in failed: no token was given"},
+		{"a token of 100 KB", strings.Repeat("t", 100<<10), "FATAL 28P01 the token is too long: 102401 bytes, at most 65530 are taken"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			k := newTalk(t, address)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -117,9 +118,13 @@ func verifyChain(certs []*x509.Certificate, roots *x509.CertPool) error {
 // clientTLS makes the gateway's end of TLS with a client. direct says that the
 // client began with TLS at once, which needs ALPN.
 func (c *Config) clientTLS(ctx context.Context, conn net.Conn, direct bool) (*tls.Conn, error) {
-	secure := tls.Server(conn, &tls.Config{
-		MinVersion: tls.VersionTLS12, GetCertificate: c.GetCertificate, NextProtos: []string{alpn},
-	})
+	settings := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.GetCertificate, NextProtos: []string{alpn}}
+	if slices.Contains(c.SignIn, SignInCertificate) {
+		// What is shown is judged at sign-in, where the client can be told why it
+		// is refused. TLS itself only proves that the client has the key.
+		settings.ClientAuth = tls.RequestClientCert
+	}
+	secure := tls.Server(conn, settings)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, fmt.Errorf("TLS with the client: %w", err)
 	}

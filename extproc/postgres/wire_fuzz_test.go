@@ -96,7 +96,7 @@ func FuzzStartup(f *testing.F) {
 	f.Add([]byte{0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, _, err := parseStartup(b)
-		if err != nil {
+		if err != nil || p.complete() != nil {
 			return
 		}
 		cfg := &Config{Upstream: Upstream{User: "weir_orders"}}

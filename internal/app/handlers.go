@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -72,9 +73,42 @@ func (l *live) of(target string) *postgres.Live {
 	return l.by[target]
 }
 
-// signIn is the authenticator of the configuration of now.
+// signIn is the authenticator of the configuration of now, and the authorities of
+// client certificates, which are read again while the gateway runs.
 type signIn struct {
-	now atomic.Pointer[identity.Authenticator]
+	now          atomic.Pointer[identity.Authenticator]
+	certificates atomic.Pointer[authorities]
+}
+
+// authorities are whose certificates are trusted, and of what they were made.
+type authorities struct {
+	*identity.Certificates
+	from []authorityText
+}
+
+// authorityText is an authority and its CAs in PEM.
+type authorityText struct {
+	config.Authority
+	pem string
+}
+
+// Verify implements postgres.Certificates.
+func (s *signIn) Verify(chain []*x509.Certificate) (gate.Principal, error) {
+	a := s.certificates.Load()
+	if a == nil {
+		return gate.Principal{}, errors.New("no authority is configured yet")
+	}
+	return a.Verify(chain)
+}
+
+// discovery is where clients of the configuration of now get tokens.
+func (s *signIn) discovery() postgres.Discovery {
+	a := s.now.Load()
+	if a == nil {
+		return postgres.Discovery{}
+	}
+	configuration, scope := a.Discovery()
+	return postgres.Discovery{Configuration: configuration, Scope: scope}
 }
 
 // Authenticate implements the rooms' Identity.
@@ -255,11 +289,14 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 		Startup: t.Session.Startup.D(), Idle: t.Session.Idle.D(), TokenGrace: t.Session.TokenGrace.D(), Drain: s.drain,
 		MaxStatement: int(t.Limits.Statement), MaxMessage: int(t.Limits.Message), MaxSessions: t.Limits.Sessions,
 	}
+	for _, way := range t.SignIn {
+		cfg.SignIn = append(cfg.SignIn, postgres.SignIn(way))
+	}
 	if t.TLS != config.Off {
 		cfg.GetCertificate = s.cert.GetCertificate
 	}
 	h, err := postgres.New(cfg, postgres.Deps{
-		Identity: s.identity, Password: password, Gate: s.gate, Analyzer: s.analyzer, Masker: s.masker,
+		Identity: s.identity, Certificates: s.identity, Discovery: s.identity.discovery, Password: password, Gate: s.gate, Analyzer: s.analyzer, Masker: s.masker,
 		Catalog:        catalogs.of,
 		Classification: func() postgres.Classification { return s.classes.Load() },
 		Dial:           servers.Dial,

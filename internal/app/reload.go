@@ -49,6 +49,7 @@ func (g *Gateway) Reload(ctx context.Context) {
 	cfg, err := config.Load(g.options.File)
 	if err == nil && cfg.Revision == g.current.Load().Revision {
 		g.problems.set("configuration", nil)
+		g.refreshFiles(ctx)
 		return
 	}
 	if err == nil {
@@ -94,6 +95,10 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	trusted, err := g.readAuthorities(ctx, cfg)
+	if err != nil {
+		return err
+	}
 	next, err := g.nextHandlers(ctx, cfg, &changes)
 	if err != nil {
 		return err
@@ -122,6 +127,9 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 		g.policy.use(ctx, rules, g.followClasses(string(cfg.Policy.Classification)))
 	}
 	g.useIdentity(ctx, authenticator)
+	if trusted != nil {
+		g.identity.certificates.Store(trusted)
+	}
 	g.current.Store(cfg)
 	g.level.Set(levels[cfg.Log.Level])
 	dropped.stop(context.WithoutCancel(ctx), "the target was changed or removed")
@@ -190,7 +198,7 @@ func (g *Gateway) useIdentity(ctx context.Context, a *identity.Authenticator) {
 	go func() { _ = a.Run(ctx) }() // it only warms up, and ends with its context
 }
 
-// renewCertificate reads the certificate again now and then. A new one reaches
+// renewCertificate reads the certificate and the authorities of clients again now and then. A new one reaches
 // Envoy by xDS and PostgreSQL sessions at their next handshake.
 func (g *Gateway) renewCertificate(ctx context.Context) {
 	tick := time.NewTicker(certificateCheck)
@@ -201,8 +209,28 @@ func (g *Gateway) renewCertificate(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		g.problems.set("certificate", g.refreshCertificate(ctx))
+		g.refreshFiles(ctx)
 	}
+}
+
+// refreshFiles reads again what the configuration names and what may be renewed
+// without a change of it: the listeners' certificate, and the authorities of
+// clients'. What is bad leaves the last good one.
+func (g *Gateway) refreshFiles(ctx context.Context) {
+	g.problems.set("certificate", g.refreshCertificate(ctx))
+	g.problems.set("authorities of clients", g.refreshAuthorities(ctx))
+}
+
+func (g *Gateway) refreshAuthorities(ctx context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	next, err := g.readAuthorities(ctx, g.current.Load())
+	if err != nil || next == nil {
+		return err
+	}
+	g.identity.certificates.Store(next)
+	g.log.Info("the authorities of client certificates were renewed")
+	return nil
 }
 
 func (g *Gateway) refreshCertificate(ctx context.Context) error {

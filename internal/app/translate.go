@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"net"
 	"net/url"
+	"reflect"
 	"slices"
 	"time"
 
@@ -86,7 +88,7 @@ func (s *shared) xdsHTTP(ctx context.Context, t *config.Target, one *xds.Target)
 func (s *shared) identityConfig(ctx context.Context, cfg *config.Config) (identity.Config, error) {
 	out := identity.Config{Skew: cfg.Identity.Skew.D()}
 	for n, i := range cfg.Identity.Issuers {
-		one := identity.Issuer{URL: i.URL, Audiences: i.Audiences, Roles: i.Roles, Kind: map[gate.Kind]map[string][]string{}}
+		one := identity.Issuer{URL: i.URL, Audiences: i.Audiences, Roles: i.Roles, Scope: i.Scope, Kind: map[gate.Kind]map[string][]string{}}
 		for _, a := range i.Algorithms {
 			one.Algorithms = append(one.Algorithms, string(a))
 		}
@@ -103,4 +105,29 @@ func (s *shared) identityConfig(ctx context.Context, cfg *config.Config) (identi
 		out.Issuers = append(out.Issuers, one)
 	}
 	return out, nil
+}
+
+// readAuthorities reads the authorities of client certificates. It returns nil
+// where they are those of before.
+func (g *Gateway) readAuthorities(ctx context.Context, cfg *config.Config) (*authorities, error) {
+	next := &authorities{}
+	var list []identity.Authority
+	for n, a := range cfg.Identity.Certificates {
+		text, err := g.vault.Resolve(ctx, string(a.CA))
+		if err != nil {
+			return nil, fmt.Errorf("identity.certificates[%d].ca: %w", n, err)
+		}
+		one := identity.Authority{Roots: x509.NewCertPool(), TrustDomain: a.TrustDomain, Names: a.Names, Kind: gate.Kind(a.Kind), Roles: a.Roles}
+		if !one.Roots.AppendCertsFromPEM([]byte(text)) {
+			return nil, fmt.Errorf("identity.certificates[%d].ca: holds no certificate in PEM", n)
+		}
+		list = append(list, one)
+		next.from = append(next.from, authorityText{*a, text})
+	}
+	if old := g.identity.certificates.Load(); old != nil && reflect.DeepEqual(old.from, next.from) {
+		return nil, nil
+	}
+	var err error
+	next.Certificates, err = identity.NewCertificates(list, g.identityMetrics, nil)
+	return next, err
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
 )
 
 // Embedded is the ClickHouse or NATS that weir runs itself.
@@ -32,6 +33,7 @@ func check(c *Config, r *report) {
 	checkTransports(c, r)
 	checkWeb(&c.Web, r)
 	checkListeners(c, r)
+	checkCertificateSignIn(c, r)
 }
 
 func checkIdentity(id *Identity, r *report) {
@@ -53,6 +55,46 @@ func checkIdentity(id *Identity, r *report) {
 			continue
 		}
 		seen[issuer.URL] = i
+	}
+	for i, a := range id.Certificates {
+		if a != nil {
+			checkAuthority(fmt.Sprintf("identity.certificates[%d]", i), a, r)
+		}
+	}
+}
+
+func checkAuthority(path string, a *Authority, r *report) {
+	if _, err := spiffeid.TrustDomainFromString(a.TrustDomain); r.given(path+".trust_domain") && (err != nil || strings.Contains(a.TrustDomain, "/")) {
+		r.add(path+".trust_domain", "is not the name of a trust domain", "write for example example.org: letters, digits, dots, - and _")
+	}
+	for i, name := range a.Names {
+		if !dnsPattern.MatchString(name) {
+			r.add(fmt.Sprintf("%s.names[%d]", path, i), fmt.Sprintf("%q is not a DNS name", name), "write agent-1.internal, or *.agents.internal for any one label")
+		}
+	}
+	for i, one := range a.Roles {
+		if !role.MatchString(one) {
+			r.add(fmt.Sprintf("%s.roles[%d]", path, i), fmt.Sprintf("%q is not a role", one), "write group:NAME or role:NAME")
+		}
+	}
+}
+
+var dnsPattern = regexp.MustCompile(`^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?$`)
+
+// checkCertificateSignIn finds targets that certificates could never sign in to.
+func checkCertificateSignIn(c *Config, r *report) {
+	for _, name := range slices.Sorted(maps.Keys(c.Targets)) {
+		t := c.Targets[name]
+		if t == nil || !slices.Contains(t.SignIn, SignInCertificate) {
+			continue
+		}
+		path := child("targets", quoted(name))
+		if t.TLS == Off {
+			r.add(path+".sign_in", "has certificate, and tls is off: a certificate is shown in TLS", "remove tls: off, or certificate")
+		}
+		if len(c.Identity.Certificates) == 0 {
+			r.add(path+".sign_in", "has certificate, and identity.certificates names no authority", "add identity.certificates: [{ca: file:PATH, trust_domain: example.org}]")
+		}
 	}
 }
 

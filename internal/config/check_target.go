@@ -112,6 +112,9 @@ func checkPostgres(path string, t *Target, r *report) {
 		r.add(up+".user", "is blank", "write the user that the gateway signs in as")
 	}
 	checkAuth(up, u, r)
+	if r.given(path+".sign_in") && len(t.SignIn) == 0 {
+		r.add(path+".sign_in", "is empty", "leave the key out for password, or write oauth or certificate")
+	}
 	checkUpstreamTLS(up, u, r)
 	for i, db := range t.Databases {
 		if strings.TrimSpace(db) == "" {

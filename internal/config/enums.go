@@ -97,6 +97,18 @@ func (UpstreamAuth) values() []string {
 // Token says whether the password is a token of a cloud.
 func (a UpstreamAuth) Token() bool { return a == AuthEntra || a == AuthAWSRDS || a == AuthGCP }
 
+// SignIn is how a client of PostgreSQL shows who it is.
+type SignIn string
+
+// The ways to sign in.
+const (
+	SignInPassword    SignIn = "password"
+	SignInOAuth       SignIn = "oauth"
+	SignInCertificate SignIn = "certificate"
+)
+
+func (SignIn) values() []string { return []string{"password", "oauth", "certificate"} }
+
 // PrincipalKind tells agents, services and humans apart.
 type PrincipalKind string
 

@@ -12,6 +12,8 @@ type Target struct {
 	Upstream Upstream `yaml:"upstream" required:"true" aka:"server,backend,cluster" example:"{address: db.internal:5432, user: weir_orders, password: secret:orders}"`
 	// Databases that a client may ask for; "*" is any. Default: upstream.database, and any where that is not set.
 	Databases []string `yaml:"databases,omitempty" aka:"database" kind:"postgres"`
+	// How clients sign in: "password" (the token is the password), "oauth" (SASL OAUTHBEARER), "certificate" (of their TLS). The first that is no certificate is asked for, unless a client chooses another by the setting weir.sign_in.
+	SignIn []SignIn `yaml:"sign_in,omitempty" default:"password" aka:"signin" kind:"postgres"`
 	// Headers that the gateway sets on each request, with references in braces: "Bearer {{secret:billing}}".
 	Headers map[string]Template `yaml:"headers,omitempty" kind:"http"`
 	// "body" reads requests and responses whole; "headers" sees no body and is cheaper, so bodies are neither masked nor recorded.
