@@ -103,6 +103,9 @@ func (s *session) beforeWait() error {
 	if err := s.flush(); err != nil {
 		return err
 	}
+	if s.endingNow() != nil && s.readyToEnd() {
+		return errEnded // what was to be finished is
+	}
 	if len(s.batch.out) == 0 && s.copying == nil {
 		if cap(s.batch.out) > 2*smallBuffer {
 			s.batch.out = nil
@@ -119,7 +122,7 @@ func (s *session) owe(answers []answer) error {
 	for s.poisoning && !s.closed.Load() {
 		s.changed.Wait()
 	}
-	if s.ending != nil || s.closed.Load() {
+	if s.ending != nil && !s.ending.finish || s.closed.Load() {
 		for i := range answers {
 			s.drop(&answers[i])
 		}
@@ -182,7 +185,7 @@ func (s *session) await(ctx context.Context, cond func() bool) error {
 	if holds && len(s.batch.answers) == 0 {
 		return nil
 	}
-	if s.segmentOpen && !s.chain.open {
+	if s.segmentOpen.Load() && !s.chain.open {
 		s.send(appendMessage(nil, msgFlush)) // or the server keeps its answers until the Sync
 	}
 	if err := s.flush(); err != nil {

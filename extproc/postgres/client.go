@@ -46,6 +46,11 @@ func (s *session) message(kind byte, size int) error {
 		return s.copyMessage(kind, size)
 	case kind == msgTerminate:
 		return s.terminate()
+	case s.copying == nil && !s.segmentOpen.Load() && s.endingNow() != nil:
+		if err := s.flush(); err != nil { // what was taken before it came to that
+			return err
+		}
+		return errEnded
 	case kind != msgQuery && kind != msgParse && kind != msgBind && kind != msgFunctionCall && size > maxSmall,
 		(kind == msgSync || kind == msgFlush) && size != headerLen:
 		return fatal(codeProtocolViolation, "invalid message length")

@@ -149,12 +149,13 @@ func (s *session) deliver() error {
 	s.dirty = false
 	quiet := s.quiet()
 	end := s.ending
+	ends := end != nil && s.mayEnd()
 	s.changed.Broadcast()
 	s.mu.Unlock()
 	if !quiet {
 		return nil
 	}
-	if end != nil {
+	if ends {
 		s.sayLast(end)
 		return errEnded
 	}

@@ -1,5 +1,7 @@
 package postgres
 
+import "strings"
+
 // extended handles a message of the extended protocol.
 func (s *session) extended(kind byte, frame []byte) error {
 	var err error
@@ -23,7 +25,7 @@ func (s *session) extended(kind byte, frame []byte) error {
 			s.send(frame)
 		}
 	}
-	s.segmentOpen = true
+	s.segmentOpen.Store(true)
 	return err
 }
 
@@ -40,7 +42,7 @@ func (s *session) parse(frame []byte) error {
 		return s.refuseExtended(p)
 	}
 	b := &bound{text: m.text, types: m.types}
-	if sh.empty() { // what the analysis took for nothing is forwarded as nothing
+	if sh.empty() && strings.Trim(m.text, " \t\r\n;") != "" { // what the analysis took for nothing is forwarded as nothing
 		b.text = ""
 		frame = appendMessage(nil, msgParse, cstring(m.name), []byte{0, 0, 0})
 	}

@@ -93,7 +93,7 @@ func (s *fakeServer) serve(t *testing.T) string {
 			go func() {
 				defer wg.Done()
 				defer conn.Close()
-				if err := s.talk(conn); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, net.ErrClosed) && !strings.Contains(err.Error(), "reset by peer") {
+				if err := s.talk(conn); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, net.ErrClosed) && !strings.Contains(err.Error(), "reset by peer") && !strings.Contains(err.Error(), "broken pipe") {
 					t.Errorf("fake server: %v", err)
 				}
 			}()

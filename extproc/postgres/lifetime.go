@@ -45,7 +45,8 @@ func (s *session) expired() *ending {
 	case SignInOAuth:
 		hint = oauthHint
 	}
-	return &ending{"the " + what + " expired", fatal(codeInvalidAuth, "the session ends because its %s has expired", what).withHint("%s", hint)}
+	last := fatal(codeInvalidAuth, "the session ends because its %s has expired", what).withHint("%s", hint)
+	return &ending{reason: "the " + what + " expired", last: last}
 }
 
 func (s *session) touch() { s.active.Store(time.Now().UnixNano()) }
@@ -60,7 +61,8 @@ func (s *session) checkIdle() {
 	switch {
 	case s.closed.Load():
 	case !busy && quiet >= s.cfg.Idle:
-		s.end(&ending{"it was idle for too long", fatal(codeIdleTimeout, "the session ends because it was idle for %s", s.cfg.Idle)}, false)
+		last := fatal(codeIdleTimeout, "the session ends because it was idle for %s", s.cfg.Idle)
+		s.end(&ending{reason: "it was idle for too long", last: last}, false)
 	case busy:
 		s.idle.Reset(s.cfg.Idle)
 	default:
@@ -69,22 +71,54 @@ func (s *session) checkIdle() {
 }
 
 // drain ends the session because the gateway stops: at once when it is quiet,
-// else when the running statement has ended, which it has Drain for.
+// else when what the client has begun has ended, which it has Drain for.
 func (s *session) drain() {
 	stopping := fatal(codeAdminShutdown, "the session ends because the gateway stops").withHint("Connect again.")
-	s.end(&ending{"the gateway stopped", stopping}, false)
+	s.end(&ending{reason: "the gateway stopped", last: stopping, finish: true}, false)
 	timer := time.NewTimer(s.cfg.Drain)
 	defer timer.Stop()
 	select {
 	case <-s.ctx.Done():
 	case <-timer.C:
-		s.end(&ending{"the gateway stopped", stopping}, true)
+		s.end(&ending{reason: "the gateway stopped", last: stopping}, true)
 	}
 }
 
 // quiet says that nothing is owed by the server or to the client. The session's
 // lock must be held.
 func (s *session) quiet() bool { return s.queue.n == 0 && !s.dirty }
+
+// mayEnd says that a session which is to end can do so without cutting anything
+// off. The session's lock must be held.
+func (s *session) mayEnd() bool {
+	return s.quiet() && (s.hold != nil || !s.ending.finish || !s.segmentOpen.Load())
+}
+
+// endingNow is why the session is to end, nil where it is not.
+func (s *session) endingNow() *ending {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending
+}
+
+func (s *session) readyToEnd() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mayEnd()
+}
+
+// awaitAnswers waits until the client has all that it is owed, where nothing more
+// is needed from the client for that.
+func (s *session) awaitAnswers() {
+	if s.segmentOpen.Load() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.quiet() && !s.queue.copyIn && !s.closed.Load() {
+		s.changed.Wait()
+	}
+}
 
 // end asks for the session's end. It ends as soon as it is quiet, at once when
 // that is demanded. Only the first reason counts.
@@ -94,7 +128,7 @@ func (s *session) end(e *ending, now bool) {
 		s.ending = e
 	}
 	e = s.ending
-	ready := now || s.quiet()
+	ready := now || s.mayEnd()
 	if ready && s.hold != nil {
 		s.hold()
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	pgserver "github.com/weir-gateway/weir/integration/postgres"
 	"github.com/weir-gateway/weir/internal/gate"
 )
 
@@ -83,6 +84,7 @@ func TestClientVanishes(t *testing.T) {
 	c := dialRaw(t, w.serve(server.serve(t)))
 	c.send(&pgproto3.Query{String: "SELECT 1"})
 	waitFor(t, func() bool { return len(w.ledger.texts()) == 1 })
+	_ = c.conn.(*net.TCPConn).SetLinger(0)
 	c.conn.Close()
 	if got := w.reason(); got != "the client went away" {
 		t.Errorf("recorded %q", got)
@@ -91,6 +93,56 @@ func TestClientVanishes(t *testing.T) {
 		t.Errorf("the statement ended as %+v", o)
 	}
 	close(release)
+}
+
+// A client that says no more is given what it has asked for, as the server does.
+func TestClientHalfCloses(t *testing.T) {
+	half := func(c *rawClient) {
+		if err := c.conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("behind a statement", func(t *testing.T) {
+		w := fakeWorld(t)
+		release := make(chan struct{})
+		server := newFakeServer()
+		server.after = slowServer(release)
+		c := dialRaw(t, w.serve(server.serve(t)))
+		c.send(&pgproto3.Query{String: "SELECT 1"}, &pgproto3.Query{String: "SELECT 2"})
+		waitFor(t, func() bool { return len(w.ledger.texts()) == 2 })
+		half(c)
+		close(release)
+		sees(t, c.until(2), "done SELECT 0", "ready I", "done SELECT 0", "ready I")
+		if m, err := c.f.Receive(); err == nil {
+			t.Errorf("and then %s", describeMessage(m))
+		}
+		if got := w.reason(); got != "the client went away" {
+			t.Errorf("recorded %q", got)
+		}
+	})
+	t.Run("before its Sync", func(t *testing.T) {
+		w := fakeWorld(t)
+		server := newFakeServer()
+		c := dialRaw(t, w.serve(server.serve(t)))
+		c.send(run1("SELECT 1")...)
+		half(c)
+		if got := w.reason(); got != "the client went away" {
+			t.Errorf("recorded %q", got)
+		}
+	})
+	t.Run("within COPY", func(t *testing.T) {
+		w, server := realWorld(t, pgserver.Options{})
+		address := w.serve(server.Addr())
+		c := dialRaw(t, address)
+		c.send(&pgproto3.Query{String: "COPY notes (body) FROM STDIN"}, &pgproto3.CopyData{Data: []byte("lost\n")})
+		sees(t, []string{describeMessage(c.receive())}, "copy in")
+		half(c)
+		if got := w.reason(); got != "the client went away" {
+			t.Errorf("recorded %q", got)
+		}
+		other := dialRaw(t, address)
+		sees(t, other.ask("SELECT count(*) FROM notes"), "columns count", "row 0", "done SELECT 1", "ready I")
+	})
 }
 
 func TestServerVanishes(t *testing.T) {
@@ -132,6 +184,13 @@ func (c *readyConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// stopping stops the gateway, and waits until a session knows.
+func (w *world) stopping(c *rawClient) {
+	s := w.handler.live.find(keyOf(c.pid, c.key))
+	w.cancel()
+	waitFor(w.t, func() bool { return s.endingNow() != nil })
+}
+
 func TestDrain(t *testing.T) {
 	t.Run("idle", func(t *testing.T) {
 		w := fakeWorld(t)
@@ -162,14 +221,60 @@ func TestDrain(t *testing.T) {
 		c := dialRaw(t, w.serve(server.serve(t)))
 		c.send(&pgproto3.Query{String: "SELECT 1"})
 		waitFor(t, func() bool { return len(w.ledger.texts()) == 1 })
-		s := w.handler.live.find(keyOf(c.pid, c.key))
-		w.cancel()
-		waitFor(t, func() bool {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return s.ending != nil
-		})
+		w.stopping(c)
 		c.send(&pgproto3.Query{String: "SELECT 2"})
+		release <- struct{}{}
+		sees(t, c.until(1), "done SELECT 0", "ready I")
+		sees(t, []string{describeMessage(c.receive())}, "FATAL 57P01")
+		if got := w.ledger.texts(); len(got) != 1 {
+			t.Errorf("%q was judged", got)
+		}
+	})
+	// What was sent before is finished, all of it.
+	t.Run("pipelined", func(t *testing.T) {
+		w := fakeWorld(t)
+		release := make(chan struct{})
+		server := newFakeServer()
+		server.after = slowServer(release)
+		c := dialRaw(t, w.serve(server.serve(t)))
+		c.send(&pgproto3.Query{String: "SELECT 1"}, &pgproto3.Query{String: "SELECT 2"}, &pgproto3.Query{String: "SELECT 3"})
+		waitFor(t, func() bool { return len(w.ledger.texts()) == 3 })
+		w.cancel()
+		close(release)
+		sees(t, c.until(3), "done SELECT 0", "ready I", "done SELECT 0", "ready I", "done SELECT 0", "ready I")
+		sees(t, []string{describeMessage(c.receive())}, "FATAL 57P01")
+	})
+	t.Run("before the Sync", func(t *testing.T) {
+		w, server := realWorld(t, pgserver.Options{})
+		c := dialRaw(t, w.serve(server.Addr()))
+		c.send(script(run1("INSERT INTO notes (body) VALUES ('drained')"), []pgproto3.FrontendMessage{&pgproto3.Flush{}})...)
+		for _, expected := range []string{"parsed", "bound", "done INSERT 0 1"} {
+			sees(t, []string{describeMessage(c.receive())}, expected)
+		}
+		w.stopping(c)
+		c.send(script(run1("SELECT count(*) FROM notes"), synced)...)
+		sees(t, c.until(1), "parsed", "bound", "row 1", "done SELECT 1", "ready I")
+		sees(t, []string{describeMessage(c.receive())}, "FATAL 57P01")
+	})
+	t.Run("within COPY", func(t *testing.T) {
+		w, server := realWorld(t, pgserver.Options{})
+		c := dialRaw(t, w.serve(server.Addr()))
+		c.send(&pgproto3.Query{String: "COPY notes (body) FROM STDIN"})
+		sees(t, []string{describeMessage(c.receive())}, "copy in")
+		w.stopping(c)
+		c.send(&pgproto3.CopyData{Data: []byte("one\n")}, &pgproto3.CopyDone{})
+		sees(t, c.until(1), "done COPY 1", "ready I")
+		sees(t, []string{describeMessage(c.receive())}, "FATAL 57P01")
+	})
+	t.Run("within what was refused", func(t *testing.T) {
+		w, server := realWorld(t, pgserver.Options{})
+		w.rules = noDelete
+		c := dialRaw(t, w.serve(server.Addr()))
+		c.send(run1("DELETE FROM notes")...)
+		sees(t, []string{describeMessage(c.receive())}, "ERROR 42501")
+		w.stopping(c)
+		c.send(&pgproto3.Sync{})
+		sees(t, c.until(1), "ready I")
 		sees(t, []string{describeMessage(c.receive())}, "FATAL 57P01")
 	})
 	t.Run("busy", func(t *testing.T) {

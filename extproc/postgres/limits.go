@@ -31,6 +31,6 @@ func (s *session) overtime(op *operation, p *problem) {
 	if s.deps.Dial == nil {
 		end := *p
 		end.severity = "FATAL"
-		s.end(&ending{"a statement ran for too long", &end}, true)
+		s.end(&ending{reason: "a statement ran for too long", last: &end}, true)
 	}
 }

@@ -25,7 +25,7 @@ func (s *session) searchPath(ctx context.Context) (path []string, certain bool, 
 	s.mu.Lock()
 	known := !s.pathChanged
 	s.mu.Unlock()
-	if known || s.segmentOpen || s.chain.open {
+	if known || s.segmentOpen.Load() || s.chain.open {
 		return s.path, known, nil
 	}
 	if err := s.await(ctx, func() bool { return s.queue.n == 0 }); err != nil {

@@ -46,7 +46,7 @@ func (s *session) query(frame []byte) error {
 
 // endSegment notes that nothing that was assumed of names holds any longer.
 func (s *session) endSegment() error {
-	s.segmentOpen = false
+	s.segmentOpen.Store(false)
 	s.mu.Lock()
 	s.statements.synced()
 	s.portals.synced()

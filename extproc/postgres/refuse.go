@@ -65,7 +65,7 @@ func (s *session) hasUnnamed() bool {
 // alone says that the server need not know of a refusal: it owes nothing, has
 // been sent nothing that a refusal would undo, and is in no transaction.
 func (s *session) alone() bool {
-	if s.segmentOpen || len(s.batch.answers) > 0 {
+	if s.segmentOpen.Load() || len(s.batch.answers) > 0 {
 		return false
 	}
 	s.mu.Lock()

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -51,9 +52,9 @@ type session struct {
 
 	batch       batch
 	chain       chain
-	refusing    bool // the client is to send a Sync before anything is taken again
-	readyNow    bool // ReadyForQuery is the gateway's to send, at that Sync
-	segmentOpen bool // messages have been taken since the last Sync
+	refusing    bool        // the client is to send a Sync before anything is taken again
+	readyNow    bool        // ReadyForQuery is the gateway's to send, at that Sync
+	segmentOpen atomic.Bool // messages have been taken since the last Sync; read by others too
 	path        []string
 	resolving   int
 	asked       time.Time // when an unknown name last had the catalog read again
@@ -104,6 +105,8 @@ type session struct {
 type ending struct {
 	reason string
 	last   *problem
+	// finish lets the client end what it has begun: all up to its Sync, or its COPY.
+	finish bool
 }
 
 // errEnded reports that the session is to end and nothing more is forwarded.
@@ -214,13 +217,11 @@ func (s *session) endClientSide(err error) {
 		<-s.serverEnd
 	case errors.As(err, &p):
 		s.because(p.message)
-		s.end(&ending{p.message, p}, true)
+		s.end(&ending{reason: p.message, last: p}, true)
 	case errors.Is(err, errEnded):
 		// Whoever ends the session may not have said so to the client yet.
-		s.mu.Lock()
-		e := s.ending
-		s.mu.Unlock()
-		if e != nil {
+		if e := s.endingNow(); e != nil {
+			s.awaitAnswers()
 			s.end(e, true)
 		}
 	case s.closed.Load():
@@ -229,6 +230,9 @@ func (s *session) endClientSide(err error) {
 		<-s.serverEnd // the server may have said why
 	default:
 		s.because("the client went away")
+		if errors.Is(err, io.EOF) { // it may only have said that it says no more
+			s.awaitAnswers()
+		}
 	}
 	s.shut()
 }
@@ -258,7 +262,7 @@ func (s *session) endServerSide(err error) {
 	case errors.As(err, &p):
 		s.because(p.message)
 		s.deps.Log.Error("a session was broken off", "target", s.cfg.Target.Name, "session", s.gate.ID, "err", err)
-		s.end(&ending{p.message, p}, true)
+		s.end(&ending{reason: p.message, last: p}, true)
 	case errors.Is(err, errClientGone):
 		s.because("the client went away")
 	case s.clientLeft(err):
@@ -273,7 +277,7 @@ func (s *session) endServerSide(err error) {
 		if !s.out.lastWords {
 			last = fatal(codeConnectionFailure, "target %s closed the connection", s.cfg.Target.Name)
 		}
-		s.end(&ending{"the server closed the connection", last}, true)
+		s.end(&ending{reason: "the server closed the connection", last: last}, true)
 	}
 	s.shut()
 }
