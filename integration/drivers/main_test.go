@@ -28,6 +28,7 @@ type suite struct {
 	stage *stage.Stage     // the gateway, and the PostgreSQL behind it
 	plain *postgres.Server // the other PostgreSQL
 	ca    string           // file of the CA of the gateway's listeners
+	super string           // where the gateway listens for superusers, host:port
 	err   error
 }
 
@@ -81,11 +82,15 @@ func (s *suite) start() error {
 	if err != nil {
 		return err
 	}
+	if s.super, err = stage.FreeAddress(); err != nil {
+		return err
+	}
 	var plain postgres.Options
 	s.stage, err = stage.Start(ctx, stage.Options{
 		Dir: filepath.Join(s.dir, "stage"), Weir: weir,
 		Postgres: func(o *postgres.Options) {
 			o.Settings = settings
+			o.SQL = append(o.SQL, "CREATE ROLE "+superRole+" SUPERUSER LOGIN PASSWORD '"+stage.Credentials()["shop"]+"'")
 			plain = *o
 			plain.Dir = filepath.Join(s.dir, "plain")
 		},
@@ -93,6 +98,8 @@ func (s *suite) start() error {
 			c.Policy = policy
 			c.Classification = "none.yaml"
 			c.Shop = "    databases: [\"*\"]\n"
+			c.Targets = fmt.Sprintf("  super: {kind: postgres, listen: %s, databases: [\"*\"], upstream: {address: %s, user: %s, password: secret:shop, database: shop, tls: verify-full, ca: file:%s, server_name: localhost}}\n",
+				s.super, c.Database, superRole, c.CA)
 		},
 	})
 	if err != nil {

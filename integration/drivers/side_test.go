@@ -16,9 +16,11 @@ import (
 	"github.com/weir-gateway/weir/integration/stage"
 )
 
-// role is who is logged in, on both sides: an ordinary role that owns the database
-// it works in.
-const role = "weir_shop"
+// Who is logged in, on both sides.
+const (
+	role      = "weir_shop"  // an ordinary role that owns the database it works in
+	superRole = "weir_super" // a superuser, which some upstream suites and tools ask for
+)
 
 // patience is how long one script may take on one side.
 const patience = 2 * time.Minute
@@ -28,6 +30,7 @@ type side struct {
 	name     string // "direct" or "through"
 	port     string // on localhost
 	database string // the same name on both sides
+	role     string
 	password string // of role: the database's own, or a token
 	ca       string // file of the CA that signed what listens there
 	server   *postgres.Server
@@ -38,6 +41,12 @@ type side struct {
 // even object ids come out equal.
 func both(t *testing.T, setup string) []side {
 	t.Helper()
+	return bothAs(t, role, setup)
+}
+
+// bothAs is both for one of the two roles.
+func bothAs(t *testing.T, as, setup string) []side {
+	t.Helper()
 	s := ready(t)
 	tellLog(t)
 	token, err := s.stage.Issuer.Mint(stage.Agent, map[string]any{"idtyp": "app"}, issuer.ExpiresIn(time.Hour))
@@ -46,15 +55,19 @@ func both(t *testing.T, setup string) []side {
 	}
 	database := strings.ToLower(strings.NewReplacer("/", "_", "#", "_").Replace(t.Name()))
 	_, plain, _ := net.SplitHostPort(s.plain.Addr())
-	_, gateway, _ := net.SplitHostPort(s.stage.Settings.DatabaseListen)
+	listen := s.stage.Settings.DatabaseListen
+	if as == superRole {
+		listen = s.super
+	}
+	_, gateway, _ := net.SplitHostPort(listen)
 	sides := []side{
 		{name: "direct", port: plain, password: stage.Credentials()["shop"], ca: s.stage.Path("ca.crt"), server: s.plain},
 		{name: "through", port: gateway, password: token, ca: s.ca, server: s.stage.Postgres},
 	}
 	each(t, sides, func(ctx context.Context, one *side) error {
-		one.database = database
+		one.database, one.role = database, as
 		name := pgx.Identifier{database}.Sanitize()
-		if err := one.server.Exec(ctx, "postgres", "CREATE DATABASE "+name+" OWNER "+role); err != nil {
+		if err := one.server.Exec(ctx, "postgres", "CREATE DATABASE "+name+" OWNER "+as); err != nil {
 			return err
 		}
 		return one.server.Exec(ctx, database, setup)
@@ -93,14 +106,14 @@ func (s *side) url(more string) string {
 	if more != "" {
 		query += "&" + more
 	}
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(role, s.password), Host: "localhost:" + s.port, Path: "/" + s.database, RawQuery: query}
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(s.role, s.password), Host: "localhost:" + s.port, Path: "/" + s.database, RawQuery: query}
 	return u.String()
 }
 
 // env is the side as libpq's environment variables, which most drivers know.
 func (s *side) env() []string {
 	return []string{
-		"PGHOST=localhost", "PGPORT=" + s.port, "PGDATABASE=" + s.database, "PGUSER=" + role, "PGPASSWORD=" + s.password,
+		"PGHOST=localhost", "PGPORT=" + s.port, "PGDATABASE=" + s.database, "PGUSER=" + s.role, "PGPASSWORD=" + s.password,
 		"PGSSLMODE=verify-full", "PGSSLROOTCERT=" + s.ca,
 	}
 }
