@@ -5,32 +5,39 @@ import "github.com/weir-gateway/weir/internal/gate"
 // COPY changes what messages mean: while the server reads COPY data it takes no
 // other message, and ignores Sync. So as long as a COPY may be under way, nothing
 // else is sent to it (PostgreSQL, "COPY operations").
+//
+// COPY data itself does not wait until the server asks for it: clients send it at
+// once, much of it, and the server's answer may lie behind what they have sent. A
+// server that reads no COPY data drops it.
 
-// copyOwed says whether a COPY that was forwarded has not been answered, and
-// whether the server reads its data.
-func (s *session) copyOwed() (owed, reading bool) {
+// copyState says whether a COPY that was forwarded has not been answered, whether
+// the server reads its data, and whether the client has ended data that the server
+// has not asked for yet.
+func (s *session) copyState() (owed, reading, early bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.queue.copies > 0, s.queue.copyIn
+	return s.queue.copies > 0, s.queue.copyIn, s.queue.copyEnds > 0
 }
 
 // awaitCopy waits until it is clear whether the server reads COPY data.
 func (s *session) awaitCopy() (reading bool, err error) {
 	err = s.await(s.ctx, func() bool { return s.queue.copyIn || s.queue.copies == 0 })
-	_, reading = s.copyOwed()
+	_, reading, _ = s.copyState()
 	return reading, err
 }
 
 // copyMessage handles CopyData, CopyDone and CopyFail.
 func (s *session) copyMessage(kind byte, size int) error {
-	reading := false
+	owed := false
 	if s.copying != nil {
-		var err error
-		if reading, err = s.awaitCopy(); err != nil {
-			return err
+		if len(s.batch.answers) > 0 { // the COPY itself may not have been sent
+			if err := s.flush(); err != nil {
+				return err
+			}
 		}
+		owed, _, _ = s.copyState()
 	}
-	if !reading {
+	if !owed {
 		return s.client.discard(size) // as the server does, when a COPY has failed
 	}
 	if kind != msgCopyData {
@@ -38,7 +45,7 @@ func (s *session) copyMessage(kind byte, size int) error {
 			return fatal(codeProtocolViolation, "invalid message length")
 		}
 		s.mu.Lock()
-		s.queue.copyIn = false
+		s.queue.endCopyData()
 		s.mu.Unlock()
 	}
 	for size > 0 {
@@ -68,8 +75,14 @@ func (s *session) outsideCopy(kind byte, size int) (bool, error) {
 	if err := s.flush(); err != nil { // the COPY itself may not have been sent
 		return false, err
 	}
-	owed, reading := s.copyOwed()
+	owed, reading, early := s.copyState()
 	ignored := kind == msgSync || kind == msgFlush
+	if early && ignored { // the server ignores it if it stands before the data only
+		if err := s.await(s.ctx, func() bool { return s.queue.copyEnds == 0 }); err != nil {
+			return false, err
+		}
+		owed, reading, _ = s.copyState()
+	}
 	if owed && !reading && !ignored {
 		var err error
 		if reading, err = s.awaitCopy(); err != nil {
@@ -112,8 +125,7 @@ func (s *session) copyAnswer(kind byte, frame []byte) error {
 	s.mu.Lock()
 	s.dirty = true
 	if kind == msgCopyInResponse {
-		s.queue.copyIn = true
-		s.queue.dropSyncs()
+		s.queue.beginCopyData()
 	}
 	s.changed.Broadcast()
 	s.mu.Unlock()

@@ -162,7 +162,10 @@ func (s *fakeServer) session(b *pgproto3.Backend, conn net.Conn) error {
 }
 
 // answerAll answers every statement with one row that holds its text.
-func answerAll(b *pgproto3.Backend) error {
+func answerAll(b *pgproto3.Backend) error { return answerUntil(b, "") }
+
+// answerUntil is answerAll up to a simple query, which it leaves unanswered.
+func answerUntil(b *pgproto3.Backend, query string) error {
 	texts := map[string]string{}
 	portals := map[string]string{}
 	row := func(text string) {
@@ -180,6 +183,9 @@ func answerAll(b *pgproto3.Backend) error {
 		}
 		switch m := m.(type) {
 		case *pgproto3.Query:
+			if m.String == query {
+				return nil
+			}
 			b.Send(columns)
 			row(m.String)
 			b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})

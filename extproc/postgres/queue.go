@@ -41,6 +41,7 @@ type queue struct {
 	skipping bool
 	copyIn   bool // the server reads COPY data
 	copies   int  // answers of statements that may be a COPY
+	copyEnds int  // ends of COPY data that were sent before the server asked for the data
 }
 
 func (q *queue) push(a answer) {
@@ -84,6 +85,9 @@ func (q *queue) pop() answer {
 	q.n--
 	if a.copies() {
 		q.copies--
+		if q.copies == 0 {
+			q.copyEnds = 0
+		}
 	}
 	return a
 }
@@ -99,6 +103,26 @@ func (q *queue) skip(dropped func(*answer)) {
 		dropped(&a)
 	}
 	q.skipping = true
+}
+
+// beginCopyData notes that the server has asked for COPY data. What was sent so far
+// may hold all of it.
+func (q *queue) beginCopyData() {
+	if q.copyEnds > 0 {
+		q.copyEnds--
+	} else {
+		q.copyIn = true
+	}
+	q.dropSyncs()
+}
+
+// endCopyData notes that the client has ended its COPY data.
+func (q *queue) endCopyData() {
+	if q.copyIn {
+		q.copyIn = false
+	} else {
+		q.copyEnds++
+	}
 }
 
 // dropSyncs takes out the Syncs that the server reads, and ignores, in the
