@@ -25,6 +25,7 @@ type Statement struct {
 	Opaque  bool
 	Prepare *Prepare // set for statements about a prepared statement or cursor
 	Flows   []Flow   // which columns were written from which columns
+	CopyOut *CopyOut // of COPY TO STDOUT, nil where its options are not understood
 }
 
 // AnySetting stands for a setting whose name is not known before it is changed.

@@ -172,5 +172,8 @@ func (r *run) copyOut(c *pg.CopyStmt, s *Statement, rows rowset) {
 		r.use(rows.whole(), UseDerived)
 		return
 	}
+	if !c.GetIsProgram() {
+		s.CopyOut = copyOutOf(c.GetOptions())
+	}
 	r.outputs(s, rows)
 }
