@@ -33,7 +33,7 @@ func (s *session) queryStep(op *operation, frame []byte) {
 		at = op.statement
 		op.statement++
 		op.endPlan()
-		op.copyOut = false
+		op.copyOut, op.notRows = false, 0
 		op.outcome.Tag = tagOf(frame)
 	}
 	s.mu.Lock()

@@ -129,11 +129,11 @@ func (s *session) copyAnswer(kind byte, frame []byte) error {
 	}
 	s.changed.Broadcast()
 	s.mu.Unlock()
-	if kind == msgCopyOutResponse {
-		a.op.copyOut = true
-		if a.op.copiesMasked() { // a text that was not understood was a COPY
-			s.interrupt(a.op, copyMasked(a.op))
-		}
+	switch kind {
+	case msgCopyOutResponse:
+		s.beginCopy(a.op, frame)
+	case msgCopyDone:
+		s.endCopy(a.op)
 	}
 	if a.op.problem.Load() == nil {
 		s.relay(frame, a.op)

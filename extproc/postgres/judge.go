@@ -77,7 +77,11 @@ func (s *session) allowed(id string, sh *shape, d gate.Decision) (*operation, *p
 		return op, nil
 	}
 	op.withhold = sh.opaque || sh.unknown || touches(op.masks, sh) || quotes(op.masks, sh)
-	if p := op.unmaskable(); p != nil {
+	p := op.unmaskable()
+	if p == nil {
+		p = s.planCopies(op)
+	}
+	if p != nil {
 		op.fail("refused", p.code, p.message)
 		s.complete(op)
 		return nil, p
@@ -90,8 +94,6 @@ func (o *operation) unmaskable() *problem {
 	sh := o.shape
 	rows := slices.Contains(sh.risks, sqlmeta.RiskFunctionCall) || slices.ContainsFunc(sh.analysis.Statements, func(st sqlmeta.Statement) bool { return returnsRows(&st) })
 	switch {
-	case slices.Contains(sh.risks, sqlmeta.RiskCopyOut) && o.copiesMasked():
-		return copyMasked(o)
 	case escapes(o.masks, sh):
 		return failed(codeInsufficient, "refused by policy: the statement would write masked values where they are not masked (masked_write)").
 			withHint("Write constants or parameters, or columns that are not masked.").of(&o.decision)
@@ -105,11 +107,6 @@ func (o *operation) unmaskable() *problem {
 // copiesMasked says that COPY data of an operation may hold what is masked.
 func (o *operation) copiesMasked() bool {
 	return len(o.masks) > 0 && (o.shape.opaque || o.shape.unknown || touches(o.masks, o.shape))
-}
-
-func copyMasked(o *operation) *problem {
-	return failed(codeInsufficient, "refused by policy: COPY would deliver columns that are masked (copy_masked)").
-		withHint("Use SELECT: its rows are masked. Or copy only columns that are not masked.").of(&o.decision)
 }
 
 // misspelt says that a statement names a relation or column that is not known.

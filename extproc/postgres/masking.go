@@ -102,7 +102,7 @@ func (s *session) plan(op *operation, frame []byte) {
 		cell, err := s.deps.Masker.Cell(*m, d.Fields[i].DataTypeOID, d.Fields[i].Format == pgproto3.BinaryFormat)
 		if err != nil {
 			s.deps.Log.Error("a mask of the policy cannot work", "target", s.cfg.Target.Name, "class", class, "err", err)
-			s.interrupt(op, failed(codeInsufficient, "a mask that the policy asks for cannot be applied, so the rows are not delivered (mask_unusable)").of(&op.decision))
+			s.interrupt(op, unusableMask(op))
 			return
 		}
 		p.cells[i], p.classes[i] = cell, class
@@ -145,6 +145,12 @@ func (s *session) maskOf(op *operation, f *pgproto3.FieldDescription, o *sqlmeta
 	if !agree {
 		return nil, "", false
 	}
+	spec, label := s.maskFor(op, sources, direct)
+	return spec, label, true
+}
+
+// maskFor finds the mask of what comes from these columns, nil for none.
+func (s *session) maskFor(op *operation, sources []sqlmeta.ColumnRef, direct bool) (*mask.Spec, string) {
 	var best gate.MaskSpec
 	label := ""
 	for _, ref := range sources {
@@ -167,13 +173,13 @@ func (s *session) maskOf(op *operation, f *pgproto3.FieldDescription, o *sqlmeta
 	}
 	switch {
 	case label == "":
-		return nil, "", true
+		return nil, ""
 	case !direct: // part of a value may show in what is derived from it
-		return &mask.Spec{With: mask.Redact}, label, true
+		return &mask.Spec{With: mask.Redact}, label
 	}
 	return &mask.Spec{
 		With: best.With, KeepFirst: best.KeepFirst, KeepLast: best.KeepLast, Unit: best.Unit, Size: best.Size,
-	}, label, true
+	}, label
 }
 
 // columnOf names the column that the server described by number. System columns

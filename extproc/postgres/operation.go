@@ -15,6 +15,7 @@ type operation struct {
 	decision gate.Decision
 	masks    []gate.Mask // that may concern this target; none means that rows pass untouched
 	withhold bool        // the text of an error may hold what is masked
+	copies   []*copyPlan // of each statement that is a COPY TO STDOUT of what is masked
 	metadata bool        // nothing but facts is recorded
 	started  time.Time
 
@@ -23,7 +24,9 @@ type operation struct {
 	plan      *plan // for the rows that come now
 	rows      int64
 	bytes     int64
-	copyOut   bool // the server sends COPY data
+	copyOut   bool      // the server sends COPY data
+	copy      *copyPlan // for it, nil where it passes
+	notRows   int       // messages of it that are none
 	timer     *time.Timer
 	outcome   gate.Outcome
 	done      bool
@@ -48,18 +51,11 @@ func (o *operation) fail(status, code, text string) {
 
 // endPlan counts what the plan has masked, and forgets it.
 func (o *operation) endPlan() {
-	p := o.plan
-	o.plan = nil
-	if p == nil {
-		return
+	if p := o.plan; p != nil {
+		count(&o.outcome, p.classes, p.counts)
 	}
-	for i, n := range p.counts {
-		if n == 0 {
-			continue
-		}
-		if o.outcome.Masked == nil {
-			o.outcome.Masked = map[string]int{}
-		}
-		o.outcome.Masked[p.classes[i]] += n
+	if p := o.copy; p != nil && p.stream != nil {
+		count(&o.outcome, p.classes, p.stream.Counts())
 	}
+	o.plan, o.copy = nil, nil
 }

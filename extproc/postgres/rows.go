@@ -33,6 +33,8 @@ func (s *session) row(kind byte, size int) error {
 		return s.server.discard(size)
 	}
 	switch {
+	case kind == msgCopyData && op.copy != nil && op.copy.stream != nil:
+		return s.maskedCopy(op, size)
 	case len(op.masks) == 0 || kind == msgCopyData || op.plan != nil && op.plan.passes:
 		if size > largeBuffer && size > s.server.buffered() {
 			return s.stream(op, size)
@@ -51,7 +53,7 @@ func (s *session) passRows(op *operation, kind byte, size int) error {
 	if err := s.server.need(size); err != nil {
 		return err
 	}
-	for size < fullBatch {
+	for kind != msgFunctionResult && size < fullBatch { // of a function there is one result
 		next := s.server.ahead(size, kind)
 		if next == 0 || op.count(kind, next) != nil { // which is said when it is at the front
 			break
@@ -65,12 +67,13 @@ func (s *session) passRows(op *operation, kind byte, size int) error {
 	return err
 }
 
-// count counts a row against the limits of the decision.
+// count counts a row against the limits of the decision. Of COPY data a message is
+// one: so the server sends it.
 func (o *operation) count(kind byte, size int) *problem {
 	l := &o.decision.Limits
-	rows := o.rows
-	if kind != msgCopyData {
-		rows++
+	rows, notRows := o.rows+1, o.notRows
+	if kind == msgCopyData && notRows > 0 {
+		rows, notRows = o.rows, notRows-1
 	}
 	switch {
 	case l.MaxRows > 0 && rows > l.MaxRows:
@@ -80,7 +83,7 @@ func (o *operation) count(kind byte, size int) *problem {
 		return failed(codeLimitExceeded, "the result has more than %d bytes, which is as many as policy allows (max_bytes)", l.MaxBytes).
 			withHint("Ask for fewer rows or columns.").of(&o.decision)
 	}
-	o.rows = rows
+	o.rows, o.notRows = rows, notRows
 	o.bytes += int64(size)
 	return nil
 }
@@ -121,7 +124,7 @@ func (s *session) stream(op *operation, size int) error {
 // maskedRow delivers a row with the cells that the plan hides replaced.
 func (s *session) maskedRow(op *operation, size int) error {
 	if size > s.cfg.MaxMessage {
-		s.interrupt(op, failed(codeLimitExceeded, "a row of %d bytes is too large to be masked; at most %d are", size, s.cfg.MaxMessage).of(&op.decision))
+		s.interrupt(op, rowTooLarge(op, size, s.cfg.MaxMessage))
 		return s.server.discard(size)
 	}
 	frame, err := s.server.take(size)

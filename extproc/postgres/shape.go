@@ -34,6 +34,7 @@ type shape struct {
 type result struct {
 	outputs []sqlmeta.Output
 	opaque  bool
+	copy    *sqlmeta.CopyOut // of COPY TO STDOUT, where its options are understood
 }
 
 // shapeOf puts an analysis into the words of the gate. resolve finds what a
@@ -48,7 +49,7 @@ func shapeOf(target string, an *sqlmeta.Analysis, class Classification, catalog 
 		b.begin(st)
 		b.use(st)
 		if st.Prepare == nil {
-			b.deliver(result{st.Outputs, st.Opaque})
+			b.deliver(result{st.Outputs, st.Opaque, st.CopyOut})
 		} else if err := b.prepared(an.Statements[:i+1], resolve); err != nil {
 			return nil, err
 		}
