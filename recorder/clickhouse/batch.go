@@ -3,12 +3,12 @@ package clickhouse
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"log/slog"
 	"time"
+	"unsafe"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
@@ -16,140 +16,187 @@ import (
 	"github.com/weir-gateway/weir/recorder/spool"
 )
 
-// batch is what one piece of the spool becomes: rows of both tables.
-type batch struct {
-	events   []row
-	payloads []*event.Block
-	token    string // the same for the same piece, and for no other
-	bytes    int
-}
-
-type row struct {
-	*event.Event
-	canonical []byte
-}
-
 // kindUnreadable marks what was in the spool but is no event of this version. It
 // is kept as it is.
 const kindUnreadable = "unreadable"
 
-func newBatch(messages []spool.Message, log *slog.Logger) (*batch, error) {
-	b := &batch{}
+// writer turns pieces of the spool into rows of both tables. What it needs of
+// memory it keeps for the next piece. It is not safe for concurrent use.
+type writer struct {
+	log    *slog.Logger
+	blocks *event.BlockDecoder
+
+	events   eventRows
+	payloads payloadRows
+
+	eventTable, payloadTable table
+}
+
+func newWriter(log *slog.Logger) (*writer, error) {
 	blocks, err := event.NewBlockDecoder()
 	if err != nil {
 		return nil, err
 	}
-	defer blocks.Close()
-	digest := sha256.New()
-	for _, m := range messages {
-		_, _ = digest.Write(m.Data) // a hash never fails
-		b.bytes += len(m.Data)
+	return &writer{
+		log: log, blocks: blocks,
+		eventTable:   table{name: "events", columns: "event_id, writer, seq, ts, kind, session, operation, target, subject, canonical"},
+		payloadTable: table{name: "payloads", columns: "ts, session, operation, target, stream, key, position, size, final, missing, sealed, writer, block, data"},
+	}, nil
+}
+
+func (w *writer) close() { w.blocks.Close() }
+
+// eventRows and payloadRows are rows by column, in the tables' order.
+type eventRows struct {
+	id, writer                  []uuid.UUID
+	seq                         []uint64
+	ts                          []time.Time
+	kind, session, operation    []string
+	target, subject, canonicals []string
+}
+
+type payloadRows struct {
+	ts                                      []time.Time
+	session, operation, target, stream, key []string
+	position, size                          []uint64
+	final                                   []bool
+	missing                                 []uint64
+	sealed                                  []bool
+	writer                                  []uuid.UUID
+	block                                   []uint64
+	data                                    []string
+}
+
+// read makes the rows of a piece.
+func (w *writer) read(messages []spool.Message) {
+	w.events.reset()
+	w.payloads.reset()
+	w.blocks.Reset()
+	for i := range messages {
+		m := &messages[i]
 		if m.Lane == spool.Events {
-			if err := b.addEvents(&m, log); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		block, err := blocks.Decode(m.Data)
-		if err != nil {
-			log.Error("a message of the spool cannot be read; it is kept as it is", "seq", m.Seq, "lane", m.Lane, "err", err)
-			block = &event.Block{Chunks: []event.Chunk{{Time: m.Time, Stream: kindUnreadable, Size: uint64(len(m.Data)), Data: m.Data}}}
-		}
-		b.payloads = append(b.payloads, block)
-	}
-	b.token = hex.EncodeToString(digest.Sum(nil))
-	return b, nil
-}
-
-func (b *batch) addEvents(m *spool.Message, log *slog.Logger) error {
-	return event.Lines(m.Data, func(canonical []byte) error {
-		e, err := event.Scan(canonical)
-		if err != nil {
-			log.Error("a message of the spool is no event; it is kept as it is", "seq", m.Seq, "err", err)
-			e = &event.Event{ID: uuid.NewSHA1(uuid.Nil, canonical), Time: m.Time, Kind: kindUnreadable}
-		}
-		b.events = append(b.events, row{e, canonical})
-		return nil
-	})
-}
-
-// write inserts the rows. Writing the same batch again changes nothing.
-func (b *batch) write(ctx context.Context, conn driver.Conn) error {
-	if len(b.payloads) > 0 {
-		if err := b.writePayloads(b.deduplicated(ctx, "payloads"), conn); err != nil {
-			return fmt.Errorf("payloads: %w", err)
+			_ = event.Lines(m.Data, func(canonical []byte) error { w.event(m, canonical); return nil })
+		} else {
+			w.block(m)
 		}
 	}
-	if len(b.events) > 0 {
-		if err := b.writeEvents(b.deduplicated(ctx, "events"), conn); err != nil {
-			return fmt.Errorf("events: %w", err)
+}
+
+// tokenOf names a piece: the same for the same piece, and for no other. A
+// message is known by its place in the spool, when it came there, and its writer,
+// whose id is in the first bytes of a block and in the last of events.
+func tokenOf(messages []spool.Message) string {
+	const ends = 64 // bytes
+	digest := sha256.New()
+	var place []byte
+	for i := range messages {
+		m := &messages[i]
+		place = binary.BigEndian.AppendUint64(place[:0], m.Seq)
+		place = binary.BigEndian.AppendUint64(place, uint64(m.Time.UnixNano()))
+		place = binary.BigEndian.AppendUint64(place, uint64(len(m.Data)))
+		place = append(place, m.Data[:min(ends, len(m.Data))]...)
+		place = append(place, m.Data[max(0, len(m.Data)-ends):]...)
+		_, _ = digest.Write(place) // a hash never fails
+	}
+	return hex.EncodeToString(digest.Sum(nil))
+}
+
+func (w *writer) event(m *spool.Message, canonical []byte) {
+	e, err := event.Scan(canonical)
+	if err != nil {
+		w.log.Error("a message of the spool is no event; it is kept as it is", "seq", m.Seq, "err", err)
+		e = &event.Event{ID: uuid.NewSHA1(uuid.Nil, canonical), Time: m.Time, Kind: kindUnreadable}
+	}
+	r := &w.events
+	r.id, r.writer = append(r.id, e.ID), append(r.writer, e.Writer)
+	r.seq, r.ts = append(r.seq, e.Seq), append(r.ts, e.Time)
+	r.kind, r.session, r.operation = append(r.kind, e.Kind), append(r.session, e.Session), append(r.operation, e.Operation)
+	r.target, r.subject = append(r.target, e.Target), append(r.subject, e.Subject)
+	r.canonicals = append(r.canonicals, text(canonical))
+}
+
+func (w *writer) block(m *spool.Message) {
+	block, err := w.blocks.Decode(m.Data)
+	if err != nil {
+		w.log.Error("a message of the spool cannot be read; it is kept as it is", "seq", m.Seq, "lane", m.Lane, "err", err)
+		block = &event.Block{Chunks: []event.Chunk{{Time: m.Time, Stream: kindUnreadable, Size: uint64(len(m.Data)), Data: m.Data}}}
+	}
+	r := &w.payloads
+	for i := range block.Chunks {
+		c := &block.Chunks[i]
+		r.ts = append(r.ts, c.Time)
+		r.session, r.operation, r.target = append(r.session, c.Session), append(r.operation, c.Operation), append(r.target, c.Target)
+		r.stream, r.key = append(r.stream, c.Stream), append(r.key, c.Key)
+		r.position, r.size = append(r.position, c.Offset), append(r.size, c.Size)
+		r.final, r.missing, r.sealed = append(r.final, c.Final), append(r.missing, c.Missing), append(r.sealed, c.Sealed)
+		r.writer, r.block = append(r.writer, block.Writer), append(r.block, block.Number)
+		r.data = append(r.data, text(c.Data))
+	}
+}
+
+// text is data as a string, which is not copied: data stays as it is until the
+// piece is written.
+func text(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }
+
+// write inserts a piece. Writing the same again changes nothing.
+func (w *writer) write(ctx context.Context, conn driver.Conn, messages []spool.Message) error {
+	w.read(messages)
+	token := tokenOf(messages)
+	if p, t := &w.payloads, &w.payloadTable; len(p.ts) > 0 {
+		if err := t.begin(ctx, conn, token); err != nil {
+			return err
 		}
+		fill(t, p.ts)
+		fill(t, p.session)
+		fill(t, p.operation)
+		fill(t, p.target)
+		fill(t, p.stream)
+		fill(t, p.key)
+		fill(t, p.position)
+		fill(t, p.size)
+		fill(t, p.final)
+		fill(t, p.missing)
+		fill(t, p.sealed)
+		fill(t, p.writer)
+		fill(t, p.block)
+		fill(t, p.data)
+		if err := t.send(); err != nil {
+			return err
+		}
+	}
+	if e, t := &w.events, &w.eventTable; len(e.ts) > 0 {
+		if err := t.begin(ctx, conn, token); err != nil {
+			return err
+		}
+		fill(t, e.id)
+		fill(t, e.writer)
+		fill(t, e.seq)
+		fill(t, e.ts)
+		fill(t, e.kind)
+		fill(t, e.session)
+		fill(t, e.operation)
+		fill(t, e.target)
+		fill(t, e.subject)
+		fill(t, e.canonicals)
+		return t.send()
 	}
 	return nil
 }
 
-// deduplicated makes an insert of one block that ClickHouse recognises when it
-// comes again, and that is done when it returns.
-func (b *batch) deduplicated(ctx context.Context, table string) context.Context {
-	return clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
-		"insert_deduplicate": 1, "insert_deduplication_token": table + "-" + b.token, "async_insert": 0,
-	}))
+// reset forgets the rows, and lets go of the bytes that they stood in.
+func (r *eventRows) reset() {
+	clear(r.canonicals)
+	*r = eventRows{
+		id: r.id[:0], writer: r.writer[:0], seq: r.seq[:0], ts: r.ts[:0], kind: r.kind[:0], session: r.session[:0],
+		operation: r.operation[:0], target: r.target[:0], subject: r.subject[:0], canonicals: r.canonicals[:0],
+	}
 }
 
-func (b *batch) writeEvents(ctx context.Context, conn driver.Conn) error {
-	in, err := conn.PrepareBatch(ctx, "INSERT INTO weir.events (event_id, writer, seq, ts, kind, session, operation, target, subject, canonical)")
-	if err != nil {
-		return err
+func (r *payloadRows) reset() {
+	clear(r.data)
+	*r = payloadRows{
+		ts: r.ts[:0], session: r.session[:0], operation: r.operation[:0], target: r.target[:0], stream: r.stream[:0], key: r.key[:0],
+		position: r.position[:0], size: r.size[:0], final: r.final[:0], missing: r.missing[:0], sealed: r.sealed[:0],
+		writer: r.writer[:0], block: r.block[:0], data: r.data[:0],
 	}
-	defer in.Close()
-	c := columns{batch: in}
-	add(&c, b.events, func(r row) uuid.UUID { return r.ID })
-	add(&c, b.events, func(r row) uuid.UUID { return r.Writer })
-	add(&c, b.events, func(r row) uint64 { return r.Seq })
-	add(&c, b.events, func(r row) time.Time { return r.Time })
-	for _, text := range []func(row) string{
-		func(r row) string { return r.Kind }, func(r row) string { return r.Session }, func(r row) string { return r.Operation },
-		func(r row) string { return r.Target }, func(r row) string { return r.Subject }, func(r row) string { return string(r.canonical) },
-	} {
-		add(&c, b.events, text)
-	}
-	if c.err != nil {
-		return c.err
-	}
-	return in.Send()
-}
-
-// columns fills a batch column by column, which spares a look at each value's
-// type. err is the first error.
-type columns struct {
-	batch driver.Batch
-	next  int
-	err   error
-}
-
-func add[R, V any](c *columns, rows []R, value func(R) V) {
-	values := make([]V, len(rows))
-	for i, r := range rows {
-		values[i] = value(r)
-	}
-	if c.err == nil {
-		c.err = c.batch.Column(c.next).Append(values)
-	}
-	c.next++
-}
-
-func (b *batch) writePayloads(ctx context.Context, conn driver.Conn) error {
-	in, err := conn.PrepareBatch(ctx, "INSERT INTO weir.payloads (ts, session, operation, target, stream, key, position, size, final, missing, sealed, writer, block, data)")
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	for _, block := range b.payloads {
-		for _, c := range block.Chunks {
-			if err := in.Append(c.Time, c.Session, c.Operation, c.Target, c.Stream, c.Key, c.Offset, c.Size, c.Final, c.Missing, c.Sealed, block.Writer, block.Number, string(c.Data)); err != nil {
-				return err
-			}
-		}
-	}
-	return in.Send()
 }

@@ -24,17 +24,18 @@ func BenchmarkWrite(b *testing.B) {
 		b.Fatal(err)
 	}
 	reader := r.reader()
-	const each = 10_000
+	w, err := newWriter(r.log)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer w.close()
+	const each = 3_000
 	written := 0
 	for b.Loop() {
 		b.StopTimer()
 		messages := sampleMessages(b, each)
 		b.StartTimer()
-		piece, err := newBatch(messages, r.log)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := piece.write(b.Context(), reader.conn); err != nil {
+		if err := w.write(b.Context(), reader.conn, messages); err != nil {
 			b.Fatal(err)
 		}
 		written += each
@@ -42,15 +43,18 @@ func BenchmarkWrite(b *testing.B) {
 	b.ReportMetric(float64(written)/b.Elapsed().Seconds(), "events/s")
 }
 
-// BenchmarkBatch is the gateway's own share of BenchmarkWrite.
-func BenchmarkBatch(b *testing.B) {
-	const each = 10_000
+// BenchmarkRead is reading the events of a piece.
+func BenchmarkRead(b *testing.B) {
+	w, err := newWriter(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer w.close()
+	const each = 3_000
 	messages := sampleMessages(b, each)
 	written := 0
 	for b.Loop() {
-		if _, err := newBatch(messages, nil); err != nil {
-			b.Fatal(err)
-		}
+		w.read(messages)
 		written += each
 	}
 	b.ReportMetric(float64(written)/b.Elapsed().Seconds(), "events/s")

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weir-gateway/weir/recorder/spool"
 )
 
 type sinkMetrics struct {
@@ -33,8 +35,12 @@ func newSinkMetrics(r prometheus.Registerer, queues map[string]Queue) (*sinkMetr
 	return m, errors.Join(r.Register(m.bytes), r.Register(m.pieces), r.Register(m.errors), r.Register(m.backlog))
 }
 
-func (m *sinkMetrics) wrote(queue string, b *batch, took time.Duration) {
-	m.bytes.WithLabelValues(queue).Add(float64(b.bytes))
+func (m *sinkMetrics) wrote(queue string, messages []spool.Message, took time.Duration) {
+	bytes := 0
+	for i := range messages {
+		bytes += len(messages[i].Data)
+	}
+	m.bytes.WithLabelValues(queue).Add(float64(bytes))
 	m.pieces.WithLabelValues(queue).Observe(took.Seconds())
 }
 

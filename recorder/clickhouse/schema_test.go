@@ -205,12 +205,13 @@ func TestARepeatedPieceIsThereOnce(t *testing.T) {
 	block := blocks.Encode(&event.Block{Writer: writer, Number: 1, Chunks: []event.Chunk{{Session: "s", Stream: "response", Time: time.Now(), Size: 1, Data: []byte("x")}}})
 	messages := []spool.Message{{Lane: spool.Events, Seq: 1, Data: data}, {Lane: spool.Payloads, Seq: 2, Data: block}, {Lane: spool.Events, Seq: 3, Data: []byte("no event\n")}}
 	reader := r.reader()
+	w, err := newWriter(r.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
 	for range 3 {
-		b, err := newBatch(messages, r.log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := b.write(t.Context(), reader.conn); err != nil {
+		if err := w.write(t.Context(), reader.conn, messages); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weir-gateway/weir/recorder/event"
 	"github.com/weir-gateway/weir/recorder/spool"
 )
 
@@ -30,10 +31,13 @@ type Queue interface {
 type Config struct {
 	Options *clickhouse.Options // how the writer connects
 	Schema  Schema
-	// MaxMessages and MaxBytes bound one piece. 2,000 and 16 MiB when 0.
+	// MaxMessages and MaxBytes bound one piece: messages, and bytes once they are
+	// unpacked. 2,000 and 8 MiB when 0. The memory that a queue takes is about
+	// three times MaxBytes.
 	MaxMessages int
 	MaxBytes    int
-	// Linger is how long a piece waits for more. 200 ms when 0.
+	// Linger is how long a piece waits for more: each insert costs ClickHouse
+	// more than its rows do. 500 ms when 0.
 	Linger     time.Duration
 	Registerer prometheus.Registerer
 }
@@ -61,10 +65,10 @@ func NewSink(cfg Config, events, payloads Queue, log *slog.Logger) (*Sink, error
 		cfg.MaxMessages = 2000
 	}
 	if cfg.MaxBytes == 0 {
-		cfg.MaxBytes = 16 << 20
+		cfg.MaxBytes = 8 << 20
 	}
 	if cfg.Linger == 0 {
-		cfg.Linger = 200 * time.Millisecond
+		cfg.Linger = 500 * time.Millisecond
 	}
 	s := &Sink{cfg: cfg, queues: map[string]Queue{"events": events, "payloads": payloads}, log: log, failure: errors.New("it has not been reached yet")}
 	var err error
@@ -187,7 +191,12 @@ func (s *Sink) lead(ctx context.Context, name string, q Queue) error {
 		return err
 	}
 	defer reader.Stop()
-	t := &transfer{sink: s, name: name, queue: q, reader: reader, conn: conn, cursor: cursor}
+	w, err := newWriter(s.log)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	t := &transfer{sink: s, name: name, queue: q, reader: reader, conn: conn, writer: w, cursor: cursor}
 	for {
 		if err := t.piece(leading); err != nil {
 			return err
@@ -202,6 +211,7 @@ type transfer struct {
 	queue  Queue
 	reader *spool.Reader
 	conn   driver.Conn
+	writer *writer
 	cursor spool.Cursor
 	ahead  *spool.Message // read, but for the next piece
 }
@@ -219,15 +229,11 @@ func (t *transfer) piece(ctx context.Context) error {
 			return err
 		}
 	}
-	b, err := newBatch(messages, t.sink.log)
-	if err != nil {
-		return err
-	}
 	began := time.Now()
-	if err := t.sink.insist(ctx, func() error { return b.write(ctx, t.conn) }); err != nil {
+	if err := t.sink.insist(ctx, func() error { return t.writer.write(ctx, t.conn, messages) }); err != nil {
 		return err
 	}
-	t.sink.metrics.wrote(t.name, b, time.Since(began))
+	t.sink.metrics.wrote(t.name, messages, time.Since(began))
 	t.cursor.Done = last
 	if t.cursor, err = t.queue.SetCursor(ctx, t.cursor); err != nil {
 		return err
@@ -259,7 +265,9 @@ func (t *transfer) gather(ctx context.Context) ([]spool.Message, error) {
 			continue
 		}
 		out = append(out, m)
-		size += len(m.Data)
+		if size += len(m.Data); m.Lane != spool.Events {
+			size += event.Unpacked(m.Data) - len(m.Data)
+		}
 		switch {
 		case planned && m.Seq == t.cursor.Plan:
 			return out, nil

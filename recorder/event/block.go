@@ -92,7 +92,11 @@ func appendChunk(dst []byte, c *Chunk) []byte {
 }
 
 // BlockDecoder unpacks blocks. It is not safe for concurrent use.
-type BlockDecoder struct{ zstd *zstd.Decoder }
+type BlockDecoder struct {
+	zstd   *zstd.Decoder
+	memory [][]byte // of the blocks since Reset, and of earlier ones
+	used   int
+}
 
 // NewBlockDecoder makes a BlockDecoder.
 func NewBlockDecoder() (*BlockDecoder, error) {
@@ -103,8 +107,40 @@ func NewBlockDecoder() (*BlockDecoder, error) {
 	return &BlockDecoder{zstd: dec}, nil
 }
 
-// Decode unpacks a block. It fails on what Encode did not write, and on more
-// than 64 MiB.
+// Reset says that the blocks that were unpacked are no longer needed. Their
+// memory serves those to come.
+func (d *BlockDecoder) Reset() { d.used = 0 }
+
+// keptBlock bounds the memory of a block that is kept for another one.
+const keptBlock = 2 << 20
+
+// unpack is zstd into memory of an earlier block.
+func (d *BlockDecoder) unpack(packed []byte) ([]byte, error) {
+	if d.used == len(d.memory) {
+		d.memory = append(d.memory, nil)
+	}
+	raw, err := d.zstd.DecodeAll(packed, d.memory[d.used][:0])
+	if err == nil && cap(raw) <= keptBlock {
+		d.memory[d.used] = raw
+		d.used++
+	}
+	return raw, err
+}
+
+// Unpacked is how many bytes a packed block takes once it is unpacked, as far as
+// its header tells.
+func Unpacked(packed []byte) int {
+	r := reader{rest: packed[min(len(packed), 1+len(uuid.UUID{})):]}
+	_ = r.number()
+	var h zstd.Header
+	if err := h.Decode(r.rest); err != nil || !h.HasFCS || h.FrameContentSize > maxBlock {
+		return len(packed)
+	}
+	return max(len(packed), int(h.FrameContentSize))
+}
+
+// Decode unpacks a block, which is good until Reset. It fails on what Encode did
+// not write, and on more than 64 MiB.
 func (d *BlockDecoder) Decode(packed []byte) (*Block, error) {
 	if len(packed) < 1+len(uuid.UUID{}) {
 		return nil, errors.New("payload block: cut short")
@@ -118,7 +154,7 @@ func (d *BlockDecoder) Decode(packed []byte) (*Block, error) {
 	if r.failed {
 		return nil, errors.New("payload block: bad number")
 	}
-	raw, err := d.zstd.DecodeAll(r.rest, nil)
+	raw, err := d.unpack(r.rest)
 	if err != nil {
 		return nil, fmt.Errorf("payload block: %w", err)
 	}

@@ -8,8 +8,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// readAhead bounds the bytes that a reader holds in memory.
-const readAhead = 2 * maxMessage
+// readAhead bounds the bytes that a reader holds in memory: a message of the
+// largest size must go in.
+const readAhead = maxMessage + 1<<20
 
 // Queue is one stream of the spool as its reader sees it. One reader at a time
 // may use it.
@@ -96,6 +97,8 @@ func (q *Queue) Backlog(ctx context.Context) (Backlog, error) {
 	b := Backlog{First: state.FirstSeq, Last: state.LastSeq, Bytes: state.Bytes}
 	if state.Msgs > 0 {
 		b.Oldest = state.FirstTime
+	} else {
+		b.First = b.Last + 1 // a new stream says 0
 	}
 	return b, nil
 }

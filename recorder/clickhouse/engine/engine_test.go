@@ -309,3 +309,32 @@ plain words
 		t.Errorf("words %q, log\n%s", words, &out)
 	}
 }
+
+// TestEngineYieldsTheProcessor: its threads have a lower priority. As root it
+// raises the one of its own that watches its memory.
+func TestEngineYieldsTheProcessor(t *testing.T) {
+	s, stop := start(t, filepath.Join(t.TempDir(), "clickhouse"))
+	defer stop()
+	threads, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(enginePID(t, s)), "task", "*"))
+	if err != nil || len(threads) == 0 {
+		t.Skip("no /proc here")
+	}
+	checked := 0
+	for _, thread := range threads {
+		stat, err := os.ReadFile(filepath.Join(thread, "stat"))
+		if err != nil {
+			continue // it has ended
+		}
+		head, fields, _ := strings.Cut(string(stat), ") ")
+		if strings.HasSuffix(head, "(MemoryWorker") {
+			continue
+		}
+		if nice := strings.Fields(fields)[16]; nice != strconv.Itoa(niceness) { // proc_pid_stat(5)
+			t.Errorf("%s) has niceness %s", head, nice)
+		}
+		checked++
+	}
+	if checked == 0 {
+		t.Error("it has no threads")
+	}
+}

@@ -37,6 +37,10 @@ var serverConfig = template.Must(template.New("config.xml").Funcs(funcs).Parse(`
   <background_pool_size>2</background_pool_size>
   <background_merges_mutations_concurrency_ratio>1</background_merges_mutations_concurrency_ratio>
   <background_schedule_pool_size>8</background_schedule_pool_size>
+  <background_common_pool_size>2</background_common_pool_size>
+  <background_fetches_pool_size>1</background_fetches_pool_size>
+  <background_move_pool_size>1</background_move_pool_size>
+  <asynchronous_metrics_update_period_s>60</asynchronous_metrics_update_period_s>
 </clickhouse>
 `))
 
