@@ -43,6 +43,9 @@ type problem struct {
 	detail   string
 	hint     string
 	first    bool // the server says this before it looks at its transaction
+	// Where in the server it was said, if the server said it.
+	file, routine string
+	line          int32
 }
 
 func (p *problem) Error() string { return p.message + " (" + p.code + ")" }
@@ -97,6 +100,7 @@ func (p *problem) fields() pgproto3.ErrorResponse {
 	return pgproto3.ErrorResponse{
 		Severity: severity, SeverityUnlocalized: severity, Code: p.code,
 		Message: printable(p.message), Detail: printable(p.detail), Hint: printable(p.hint),
+		File: p.file, Line: p.line, Routine: p.routine,
 	}
 }
 

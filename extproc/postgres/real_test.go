@@ -6,7 +6,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/weir-gateway/weir/extproc/postgres/catalog"
 	pgserver "github.com/weir-gateway/weir/integration/postgres"
@@ -100,5 +102,29 @@ func TestRealQuery(t *testing.T) {
 	}
 	for _, o := range w.ledger.outcomes() {
 		t.Logf("%+v", o)
+	}
+}
+
+// What the server remarks on the gateway's own questions is not for the client.
+func TestProbeIsSilent(t *testing.T) {
+	w, server := realWorld(t, pgserver.Options{Settings: map[string]string{"log_statement": "all"}})
+	var heard []string
+	cfg, err := pgx.ParseConfig(dsn(w.serve(server.Addr())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { heard = append(heard, n.Message) }
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	for _, text := range []string{"SET client_min_messages = log", "SET search_path = public", "SELECT 1"} {
+		if _, err := conn.PgConn().Exec(t.Context(), text).ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"statement: SET search_path = public", "statement: SELECT 1"}, heard); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -132,6 +132,9 @@ func (s *session) relay(frame []byte, op *operation) {
 // anytime handles what the server may send between any two messages.
 func (s *session) anytime(kind byte, frame []byte) error {
 	a := s.current()
+	if kind == msgNotice && a.want == wantProbe {
+		return nil // about a question that the client did not ask
+	}
 	if kind == msgParameterStatus {
 		c := body(frame)
 		name, value := c.string(), c.string()

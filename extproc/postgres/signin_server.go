@@ -191,7 +191,10 @@ func (h *Handler) signInError(ctx context.Context, frame []byte) error {
 		// No such database, a setting that it does not know, cannot change or
 		// whose value is none:
 		// what the client asked for itself is answered in the server's words.
-		return &problem{severity: "FATAL", code: m.Code, message: m.Message, detail: m.Detail, hint: m.Hint}
+		return &problem{
+			severity: "FATAL", code: m.Code, message: m.Message, detail: m.Detail, hint: m.Hint,
+			file: m.File, line: m.Line, routine: m.Routine,
+		}
 	case "53", "57": // no room, not up yet
 		return fatal(m.Code, "target %s: %s", name, m.Message)
 	}

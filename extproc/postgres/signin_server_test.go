@@ -104,7 +104,7 @@ func TestServerRefusesSignIn(t *testing.T) {
 	} {
 		_, err = pgx.Connect(context.Background(), bad)
 		var told *pgconn.PgError
-		if !errors.As(err, &told) || told.Code != want[0] || told.Message != want[1] || told.Severity != "FATAL" {
+		if !errors.As(err, &told) || told.Code != want[0] || told.Message != want[1] || told.Severity != "FATAL" || told.File == "" || told.Line == 0 {
 			t.Errorf("the client is told %v", err)
 		}
 	}
