@@ -47,9 +47,9 @@ func same(t *testing.T, sides []side, seen []string, allowed ...difference) {
 }
 
 // sameProgram runs a program on both sides at once, and compares all that it prints
-// and its exit code. The command's environment is extended by that of the side, and
+// and its exit code, which it returns. The command's environment is extended by that of the side, and
 // by SIDE, the side's name.
-func sameProgram(t *testing.T, sides []side, command func(context.Context, *side) *exec.Cmd, allowed ...difference) {
+func sameProgram(t *testing.T, sides []side, command func(context.Context, *side) *exec.Cmd, allowed ...difference) []string {
 	t.Helper()
 	seen := make([]string, len(sides))
 	each(t, sides, func(ctx context.Context, one *side) error {
@@ -58,6 +58,7 @@ func sameProgram(t *testing.T, sides []side, command func(context.Context, *side
 		return err
 	})
 	same(t, sides, seen, allowed...)
+	return seen
 }
 
 func (s *side) index() int {

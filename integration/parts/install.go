@@ -25,6 +25,7 @@ type Installer struct {
 	Root     string    // the .weir folder
 	Cache    string    // where archives are kept
 	Progress io.Writer // what is being done, a line at a time; nil is silent
+	Offline  bool      // packages are not fetched, only found
 
 	lock     *lock
 	platform string // GOOS/GOARCH

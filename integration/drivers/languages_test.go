@@ -1,0 +1,73 @@
+package drivers
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/weir-gateway/weir/integration/parts"
+)
+
+// python plays a script of this folder's python on both sides.
+func python(t *testing.T, script string, allowed ...difference) {
+	t.Helper()
+	packages := setUp(t, func(i *parts.Installer) (string, error) {
+		return i.Python(t.Context(), "drivers-python", filepath.Join("python", "requirements.txt"))
+	})
+	passes(t, sameProgram(t, bothAs(t, superRole, ""), func(ctx context.Context, _ *side) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, "python3", "-B", filepath.Join("python", script))
+		cmd.Env = []string{"PYTHONPATH=" + packages, "PYTHONWARNINGS=ignore", "PYTHONUTF8=1"}
+		return cmd
+	}, allowed...))
+}
+
+// passes fails the test where a script found something that it did not expect,
+// though it was the same on both sides.
+func passes(t *testing.T, seen []string) {
+	t.Helper()
+	for _, text := range seen {
+		if !strings.HasSuffix(text, "--- exit 0") {
+			t.Errorf("the script itself failed:\n%s", text[max(0, len(text)-4000):])
+		}
+	}
+}
+
+// setUp fetches the packages of a language. A machine without the language skips the
+// test; so does -short where they are not there yet.
+func setUp(t *testing.T, packages func(*parts.Installer) (string, error)) string {
+	t.Helper()
+	i, err := parts.New(os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.Offline = testing.Short()
+	dir, err := packages(i)
+	if errors.Is(err, parts.ErrMissing) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestPsycopg(t *testing.T) {
+	python(t, "drive_psycopg.py",
+		difference{"characters beyond ASCII need UTF8", `\["\\u00e9", 1\]|"the statement has characters beyond ASCII, and client_encoding is not known to be UTF8"`},
+		difference{"-c is the only option that is carried", `"(invalid command-line argument|the option \W+-Z)[^"]*("postgres --help\W+[^"]*)?"`},
+		difference{"said by the gateway, which has no such place", `"(prepare|postgres|mbutils)\.c", "\d+", "(FetchPreparedStatement|exec_describe_portal_message|report_invalid_encoding_int)"\]|"", "", ""\]`})
+}
+
+func TestPsycopg2(t *testing.T) { python(t, "drive_psycopg2.py") }
+
+func TestAsyncpg(t *testing.T) {
+	python(t, "drive_asyncpg.py",
+		difference{"a token that is none", `"type": "Invalid(Password|AuthorizationSpecification)Error"[^}]*`},
+		difference{"a message of a wrong form ends the session", `"type": "(ProtocolViolation|ConnectionDoesNotExist)Error"[^}]*`})
+}
+
+func TestSQLAlchemy(t *testing.T) { python(t, "drive_sqlalchemy.py") }
