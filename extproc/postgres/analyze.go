@@ -74,7 +74,7 @@ func (s *session) shape(an *sqlmeta.Analysis, catalog sqlmeta.Catalog, resolve r
 	if resolve == nil {
 		resolve = s.resolve
 	}
-	sh, err := shapeOf(s.cfg.Target.Name, an, class, catalog, resolve)
+	sh, err := s.guarded(an, class, catalog, resolve)
 	if err != nil {
 		return nil, err
 	}

@@ -53,6 +53,8 @@ type Config struct {
 	// not offered TLS, and so can sign in from loopback only.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
+	// Introduce says what the server is told of who is there.
+	Introduce Introduce
 	// SignIn are the ways in which clients may show who they are. The first that is
 	// no certificate is what a client is asked for that chooses none. Empty is
 	// SignInPassword alone.

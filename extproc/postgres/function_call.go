@@ -57,7 +57,7 @@ func (s *session) calledShape(oid uint32, arguments int) (text string, sh *shape
 	text = callText(f, arguments)
 	an, err := s.deps.Analyzer.Analyze(s.ctx, text, catalog, nil)
 	if err == nil {
-		sh, err = shapeOf(s.cfg.Target.Name, an, s.deps.Classification(), catalog, s.resolve)
+		sh, err = s.guarded(an, s.deps.Classification(), catalog, s.resolve)
 	}
 	if err == nil && len(sh.sql.Statements) != 1 {
 		err = errors.New("a call of one function is not one statement")

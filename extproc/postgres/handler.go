@@ -147,6 +147,10 @@ func (h *Handler) signIn(ctx context.Context, start *startUp, g *greeting) (*ses
 		p.severity = "FATAL"
 		return nil, &recorded{p}
 	}
+	if err := h.introduce(s.gate, g.params); err != nil {
+		s.finish(ctx, "the server cannot be told who is there")
+		return nil, &recorded{err}
+	}
 	if err := h.connect(ctx, s, start, g, database); err != nil {
 		s.finish(ctx, "no connection to the target")
 		return nil, &recorded{err}

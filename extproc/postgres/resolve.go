@@ -131,7 +131,7 @@ func (s *session) innerShape(whole *shape) (*shape, error) {
 		return nil, nil
 	}
 	inner := &sqlmeta.Analysis{Statements: []sqlmeta.Statement{*whole.analysis.Statements[0].Prepare.Inner}}
-	sh, err := shapeOf(s.cfg.Target.Name, inner, whole.class, whole.catalog, s.resolve)
+	sh, err := s.guarded(inner, whole.class, whole.catalog, s.resolve)
 	if err != nil || !whole.opaque {
 		return sh, err
 	}

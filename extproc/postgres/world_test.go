@@ -153,7 +153,7 @@ type issuer struct{ expires time.Time }
 func (i issuer) Authenticate(_ context.Context, token string) (gate.Principal, error) {
 	switch token {
 	case "good":
-		return gate.Principal{Subject: "agent-1", Token: gate.Token{Hash: "h", Expires: i.expires}}, nil
+		return gate.Principal{Subject: "agent-1", Roles: []string{"group:support"}, Token: gate.Token{Hash: "h", Expires: i.expires}}, nil
 	case "broken":
 		return gate.Principal{}, errors.New("signature: secret detail")
 	}

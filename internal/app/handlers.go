@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -288,6 +289,10 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 		Target: GateTarget(name, t), Upstream: up, Databases: t.Databases,
 		Startup: t.Session.Startup.D(), Idle: t.Session.Idle.D(), TokenGrace: t.Session.TokenGrace.D(), Drain: s.drain,
 		MaxStatement: int(t.Limits.Statement), MaxMessage: int(t.Limits.Message), MaxSessions: t.Limits.Sessions,
+	}
+	cfg.Introduce = postgres.Introduce{
+		Name:     slices.Contains(t.Upstream.Introduce, config.IntroduceName),
+		Settings: slices.Contains(t.Upstream.Introduce, config.IntroduceSettings),
 	}
 	for _, way := range t.SignIn {
 		cfg.SignIn = append(cfg.SignIn, postgres.SignIn(way))

@@ -109,6 +109,17 @@ const (
 
 func (SignIn) values() []string { return []string{"password", "oauth", "certificate"} }
 
+// Introduction is a way in which the server is told who is there.
+type Introduction string
+
+// The ways to tell it.
+const (
+	IntroduceName     Introduction = "application_name"
+	IntroduceSettings Introduction = "settings"
+)
+
+func (Introduction) values() []string { return []string{"application_name", "settings"} }
+
 // PrincipalKind tells agents, services and humans apart.
 type PrincipalKind string
 

@@ -50,6 +50,8 @@ type Upstream struct {
 	ClientID string `yaml:"client_id,omitempty" kind:"postgres"`
 	// The database where a client asks for none.
 	Database string `yaml:"database,omitempty" aka:"dbname" kind:"postgres"`
+	// What PostgreSQL is told of who is there: "application_name" has the subject; "settings" are weir.subject, weir.issuer, weir.kind, weir.roles and weir.session.
+	Introduce []Introduction `yaml:"introduce,omitempty" kind:"postgres"`
 	// TLS towards PostgreSQL, in the words of sslmode.
 	TLS UpstreamTLS `yaml:"tls,omitempty" default:"verify-full" aka:"sslmode,ssl" kind:"postgres"`
 	// URL of an HTTP resource: scheme, host and port. A certificate is always verified.

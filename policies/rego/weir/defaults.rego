@@ -58,6 +58,16 @@ deny contains denial if {
 	not denial.code in said.waive
 }
 
+# Where the server is told who is there, nobody tells it otherwise. This one cannot
+# be waived: row-level security of the target relies on it.
+deny contains identity_setting if "identity_setting" in input.operation.risks
+
+deny contains denial if {
+	"identity_hidden" in input.operation.risks
+	denial := identity_hidden
+	not denial.code in said.waive
+}
+
 # What a client sets as it connects is not a statement that a rule has to allow, so
 # it must not give anybody another role.
 deny contains denial if {
@@ -100,6 +110,18 @@ indirect := {
 	"code": "indirect_write",
 	"message": "a prepared statement or cursor would change rows",
 	"hint": "Send the INSERT, UPDATE, DELETE or MERGE itself; parameters of the extended protocol are fine.",
+}
+
+identity_setting := {
+	"code": "identity_setting",
+	"message": "the statement changes a setting by which the server is told who is there, or one that is not known before it runs",
+	"hint": "Leave weir.* and application_name as they are, and name the settings that you change.",
+}
+
+identity_hidden := {
+	"code": "identity_hidden",
+	"message": "the statement makes or runs code that could change by which settings the server is told who is there",
+	"hint": "Send plain statements; of functions, use the server's own.",
 }
 
 role_at_connect := {

@@ -134,3 +134,13 @@ test_every_denial_at_connect_helps if {
 		denial.hint != ""
 	}
 }
+
+test_identity if {
+	every kind in ["agent", "service", "human"] {
+		codes(statement(kind, "elsewhere", ["identity_setting"])) == {"identity_setting"}
+		codes(statement(kind, "elsewhere", ["identity_hidden"])) == {"identity_hidden"}
+	}
+	c := {denial.code | some denial in defaults.deny} with input as statement("human", "elsewhere", ["identity_setting", "identity_hidden"])
+		with data.weir.said.waive as {"identity_setting", "identity_hidden"}
+	c == {"identity_setting"}
+}
