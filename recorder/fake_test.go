@@ -66,8 +66,12 @@ func (m *memory) events(t testing.TB) []*event.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []*event.Event
-	for _, batch := range m.messages[spool.Events] {
-		err := event.Lines(batch, func(canonical []byte) error {
+	for _, message := range m.messages[spool.Events] {
+		batch, err := new(event.BatchDecoder).Decode(message)
+		if err != nil {
+			panic(err)
+		}
+		err = event.Lines(batch, func(canonical []byte) error {
 			e, err := event.Parse(canonical)
 			if err == nil {
 				out = append(out, e)
@@ -117,7 +121,11 @@ func (m *memory) assertChains(t testing.TB) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	seq, prev := map[uuid.UUID]uint64{}, map[uuid.UUID]event.Hash{}
-	for _, batch := range m.messages[spool.Events] {
+	for _, message := range m.messages[spool.Events] {
+		batch, err := new(event.BatchDecoder).Decode(message)
+		if err != nil {
+			panic(err)
+		}
 		_ = event.Lines(batch, func(canonical []byte) error {
 			e, err := event.Parse(canonical)
 			if err != nil {

@@ -29,6 +29,7 @@ type writer struct {
 	prev  event.Hash // of the last event
 	block uint64     // of the last block of cut texts
 	buf   []byte
+	pack  []byte
 	hash  event.Hasher
 }
 
@@ -60,7 +61,8 @@ func (w *writer) write(ctx context.Context, batch []*pending) error {
 		prev = w.hash.Leaf(w.buf[start:])
 		w.buf = append(w.buf, event.LineEnd)
 	}
-	if err := w.append(ctx, spool.Events, w.buf); err != nil {
+	w.pack = event.PackBatch(w.pack, w.id, w.buf)
+	if err := w.append(ctx, spool.Events, w.pack); err != nil {
 		return err
 	}
 	w.seq, w.prev = seq, prev

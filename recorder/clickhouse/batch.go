@@ -23,8 +23,9 @@ const kindUnreadable = "unreadable"
 // writer turns pieces of the spool into rows of both tables. What it needs of
 // memory it keeps for the next piece. It is not safe for concurrent use.
 type writer struct {
-	log    *slog.Logger
-	blocks *event.BlockDecoder
+	log     *slog.Logger
+	batches event.BatchDecoder
+	blocks  *event.BlockDecoder
 
 	events   eventRows
 	payloads payloadRows
@@ -71,11 +72,12 @@ type payloadRows struct {
 func (w *writer) read(messages []spool.Message) {
 	w.events.reset()
 	w.payloads.reset()
+	w.batches.Reset()
 	w.blocks.Reset()
 	for i := range messages {
 		m := &messages[i]
 		if m.Lane == spool.Events {
-			_ = event.Lines(m.Data, func(canonical []byte) error { w.event(m, canonical); return nil })
+			w.batch(m)
 		} else {
 			w.block(m)
 		}
@@ -84,7 +86,7 @@ func (w *writer) read(messages []spool.Message) {
 
 // tokenOf names a piece: the same for the same piece, and for no other. A
 // message is known by its place in the spool, when it came there, and its writer,
-// whose id is in the first bytes of a block and in the last of events.
+// whose id is in its first bytes.
 func tokenOf(messages []spool.Message) string {
 	const ends = 64 // bytes
 	digest := sha256.New()
@@ -101,12 +103,28 @@ func tokenOf(messages []spool.Message) string {
 	return hex.EncodeToString(digest.Sum(nil))
 }
 
-func (w *writer) event(m *spool.Message, canonical []byte) {
-	e, err := event.Scan(canonical)
+func (w *writer) batch(m *spool.Message) {
+	batch, err := w.batches.Decode(m.Data)
 	if err != nil {
-		w.log.Error("a message of the spool is no event; it is kept as it is", "seq", m.Seq, "err", err)
-		e = &event.Event{ID: uuid.NewSHA1(uuid.Nil, canonical), Time: m.Time, Kind: kindUnreadable}
+		w.event(w.unreadable(m, m.Data, err), m.Data)
+		return
 	}
+	_ = event.Lines(batch, func(canonical []byte) error {
+		e, err := event.Scan(canonical)
+		if err != nil {
+			e = w.unreadable(m, canonical, err)
+		}
+		w.event(e, canonical)
+		return nil
+	})
+}
+
+func (w *writer) unreadable(m *spool.Message, data []byte, err error) *event.Event {
+	w.log.Error("a message of the spool is no event; it is kept as it is", "seq", m.Seq, "err", err)
+	return &event.Event{ID: uuid.NewSHA1(uuid.Nil, data), Time: m.Time, Kind: kindUnreadable}
+}
+
+func (w *writer) event(e *event.Event, canonical []byte) {
 	r := &w.events
 	r.id, r.writer = append(r.id, e.ID), append(r.writer, e.Writer)
 	r.seq, r.ts = append(r.seq, e.Seq), append(r.ts, e.Time)

@@ -265,8 +265,10 @@ func (t *transfer) gather(ctx context.Context) ([]spool.Message, error) {
 			continue
 		}
 		out = append(out, m)
-		if size += len(m.Data); m.Lane != spool.Events {
-			size += event.Unpacked(m.Data) - len(m.Data)
+		if m.Lane == spool.Events {
+			size += event.BatchSize(m.Data)
+		} else {
+			size += event.BlockSize(m.Data)
 		}
 		switch {
 		case planned && m.Seq == t.cursor.Plan:

@@ -49,8 +49,9 @@ const (
 
 // BlockEncoder packs blocks. It is not safe for concurrent use.
 type BlockEncoder struct {
-	zstd *zstd.Encoder
-	buf  []byte
+	zstd   *zstd.Encoder
+	buf    []byte
+	packed []byte
 }
 
 // NewBlockEncoder makes a BlockEncoder.
@@ -62,15 +63,17 @@ func NewBlockEncoder() (*BlockEncoder, error) {
 	return &BlockEncoder{zstd: enc}, nil
 }
 
-// Encode packs a block of at least one chunk. The result belongs to the caller.
+// Encode packs a block of at least one chunk. The result is good until the next
+// call.
 func (e *BlockEncoder) Encode(b *Block) []byte {
 	e.buf = e.buf[:0]
 	for i := range b.Chunks {
 		e.buf = appendChunk(e.buf, &b.Chunks[i])
 	}
-	out := append([]byte{blockVersion}, b.Writer[:]...)
+	out := append(append(e.packed[:0], blockVersion), b.Writer[:]...)
 	out = binary.AppendUvarint(out, b.Number)
-	return e.zstd.EncodeAll(e.buf, out)
+	e.packed = e.zstd.EncodeAll(e.buf, out)
+	return e.packed
 }
 
 func appendChunk(dst []byte, c *Chunk) []byte {
@@ -94,8 +97,7 @@ func appendChunk(dst []byte, c *Chunk) []byte {
 // BlockDecoder unpacks blocks. It is not safe for concurrent use.
 type BlockDecoder struct {
 	zstd   *zstd.Decoder
-	memory [][]byte // of the blocks since Reset, and of earlier ones
-	used   int
+	memory buffers
 }
 
 // NewBlockDecoder makes a BlockDecoder.
@@ -109,27 +111,11 @@ func NewBlockDecoder() (*BlockDecoder, error) {
 
 // Reset says that the blocks that were unpacked are no longer needed. Their
 // memory serves those to come.
-func (d *BlockDecoder) Reset() { d.used = 0 }
+func (d *BlockDecoder) Reset() { d.memory.reset() }
 
-// keptBlock bounds the memory of a block that is kept for another one.
-const keptBlock = 2 << 20
-
-// unpack is zstd into memory of an earlier block.
-func (d *BlockDecoder) unpack(packed []byte) ([]byte, error) {
-	if d.used == len(d.memory) {
-		d.memory = append(d.memory, nil)
-	}
-	raw, err := d.zstd.DecodeAll(packed, d.memory[d.used][:0])
-	if err == nil && cap(raw) <= keptBlock {
-		d.memory[d.used] = raw
-		d.used++
-	}
-	return raw, err
-}
-
-// Unpacked is how many bytes a packed block takes once it is unpacked, as far as
+// BlockSize is how many bytes a packed block takes once it is unpacked, as far as
 // its header tells.
-func Unpacked(packed []byte) int {
+func BlockSize(packed []byte) int {
 	r := reader{rest: packed[min(len(packed), 1+len(uuid.UUID{})):]}
 	_ = r.number()
 	var h zstd.Header
@@ -154,10 +140,11 @@ func (d *BlockDecoder) Decode(packed []byte) (*Block, error) {
 	if r.failed {
 		return nil, errors.New("payload block: bad number")
 	}
-	raw, err := d.unpack(r.rest)
+	raw, err := d.zstd.DecodeAll(r.rest, d.memory.take())
 	if err != nil {
 		return nil, fmt.Errorf("payload block: %w", err)
 	}
+	d.memory.keep(raw)
 	if len(raw) == 0 {
 		return nil, errors.New("payload block: empty")
 	}

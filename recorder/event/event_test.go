@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -185,7 +186,21 @@ func TestLinesGiveExactBytes(t *testing.T) {
 			want = append(want, string(line))
 			batch = AppendLine(batch, line)
 		}
-		if err := Lines(batch, func(c []byte) error { got = append(got, string(c)); return nil }); err != nil {
+		var d BatchDecoder
+		for _, message := range [][]byte{batch, PackBatch([]byte("earlier"), uuid.New(), batch)} {
+			got = nil
+			unpacked, err := d.Decode(message)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Lines(unpacked, func(c []byte) error { got = append(got, string(c)); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if size := BatchSize(message); size < len(unpacked) {
+				t.Fatalf("size %d of %d bytes", size, len(unpacked))
+			}
+		}
+		if err := Lines(nil, func([]byte) error { return errors.New("there is none") }); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -208,6 +223,18 @@ func FuzzParse(f *testing.F) {
 		}
 		if parsed, err := Parse(raw); err == nil && !cmp.Equal(parsed, e) {
 			t.Errorf("%q scanned as %+v, parsed as %+v", raw, e, parsed)
+		}
+	})
+}
+
+func FuzzBatchDecoder(f *testing.F) {
+	f.Add(PackBatch(nil, uuid.Nil, []byte("{}\n")))
+	f.Add([]byte("{}\n"))
+	f.Add([]byte{batchPacked})
+	f.Fuzz(func(t *testing.T, message []byte) {
+		var d BatchDecoder
+		if batch, err := d.Decode(message); err == nil && len(batch) > maxBlock {
+			t.Errorf("%d bytes", len(batch))
 		}
 	})
 }

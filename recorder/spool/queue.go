@@ -66,7 +66,9 @@ func (s *Spool) streamConfig(name string, maxBytes int64, subjects ...string) je
 		Name: name, Subjects: subjects, Description: "evidence on its way to ClickHouse",
 		Storage: jetstream.FileStorage, Replicas: s.cfg.Replicas,
 		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxBytes: maxBytes,
-		Compression: jetstream.S2Compression,
+		// What is appended is packed already; the server would pack it again each time
+		// that a part of a block is released.
+		Compression: jetstream.NoCompression,
 		DenyDelete:  true, // one message out of the middle is never deleted
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 )
 
@@ -419,5 +420,29 @@ func BenchmarkAppend(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A spool that an earlier version made, which had the server compress, goes on.
+func TestASpoolOfAnEarlierVersionGoesOn(t *testing.T) {
+	cfg := Config{Dir: t.TempDir()}
+	s := openSpool(t, cfg)
+	earlier := s.streamConfig(eventStream, s.cfg.MaxBytes/4, string(Events), string(Cuts))
+	earlier.Compression = jetstream.S2Compression
+	if _, err := s.js.UpdateStream(t.Context(), earlier); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Append(t.Context(), Events, []byte("before")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openSpool(t, cfg)
+	if err := s.Append(t.Context(), Events, []byte("after")); err != nil {
+		t.Fatal(err)
+	}
+	if got := readTexts(t, s.EventQueue(), 0, 2); strings.Join(got, " ") != "before after" {
+		t.Errorf("got %q", got)
 	}
 }
