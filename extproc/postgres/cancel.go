@@ -2,11 +2,9 @@ package postgres
 
 import (
 	"context"
-	"encoding/binary"
+	"errors"
 	"io"
 	"net"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -15,61 +13,51 @@ import (
 // cancelTimeout bounds a cancel request of the gateway's own.
 const cancelTimeout = 5 * time.Second
 
-// Live are the connections of one target at this moment. Handlers of the same
-// target that follow one another (a new configuration) share it, so that a
-// session of the old one still counts and can be cancelled.
-type Live struct {
-	count atomic.Int64 // connections
-
-	mu    sync.Mutex
-	byKey map[string]*session // by the key that the client was given
-}
-
-// Count is how many connections are open.
-func (l *Live) Count() int { return int(l.count.Load()) }
-
-func keyOf(pid uint32, secret []byte) string {
-	return string(append(binary.BigEndian.AppendUint32(nil, pid), secret...))
-}
-
-func (l *Live) add(key string, s *session) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.byKey == nil {
-		l.byKey = map[string]*session{}
-	}
-	l.byKey[key] = s
-}
-
-func (l *Live) remove(key string, s *session) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.byKey[key] == s {
-		delete(l.byKey, key)
-	}
-}
-
-func (l *Live) find(key string) *session {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.byKey[key]
-}
+// What became of a client's CancelRequest, in the metric.
+const (
+	cancelledHere      = "here"
+	cancelledElsewhere = "elsewhere" // by another gateway of the fleet
+	cancelUnknown      = "unknown"   // no session has the key
+	cancelFailed       = "failed"
+)
 
 // cancel serves a connection that only carries a CancelRequest (PostgreSQL,
 // "Canceling requests in progress"). As in the server there is no answer, and a
-// key that fits no session is passed over in silence.
-func (h *Handler) cancel(ctx context.Context, start *startUp, r *pgproto3.CancelRequest) {
-	s := h.live.find(keyOf(r.ProcessID, r.SecretKey))
-	if s == nil || s.cancelHold() || start.down != nil {
-		return
-	}
-	conn, err := start.server(ctx, &h.cfg.Upstream, s.address)
-	if err == nil {
-		err = sendCancel(conn, r)
-	}
+// key that fits no session is passed over in silence. The connection is closed
+// when the server has taken the request: a client that waits for that knows that
+// its next statement is not meant. One that does not wait is served too.
+func (h *Handler) cancel(ctx context.Context, r *pgproto3.CancelRequest) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
+	defer stop()
+	what, err := h.passCancel(ctx, r)
 	if err != nil {
+		what = cancelFailed
 		h.deps.Log.WarnContext(ctx, "a cancel request was not delivered", "target", h.cfg.Target.Name, "err", err)
 	}
+	h.metrics.cancels.WithLabelValues(what).Inc()
+}
+
+func (h *Handler) passCancel(ctx context.Context, r *pgproto3.CancelRequest) (string, error) {
+	if cancel := h.live.Cancel(r.ProcessID, r.SecretKey); cancel != nil {
+		return cancelledHere, cancel(ctx)
+	}
+	there := gatewayOf(r.SecretKey)
+	if h.deps.Fleet == nil || there != nil && *there == h.deps.Fleet.Here() {
+		return cancelUnknown, nil
+	}
+	found, err := h.deps.Fleet.Cancel(ctx, there, h.cfg.Target.Name, r.ProcessID, r.SecretKey)
+	if !found {
+		return cancelUnknown, err
+	}
+	return cancelledElsewhere, err
+}
+
+// cancel stops the statement that the session holds or runs.
+func (s *session) cancel(ctx context.Context) error {
+	if s.cancelHold() || s.closed.Load() {
+		return nil
+	}
+	return s.cancelStatement(ctx)
 }
 
 // sendCancel sends a cancel request over a fresh connection, and waits until the
@@ -85,9 +73,12 @@ func sendCancel(conn net.Conn, r *pgproto3.CancelRequest) error {
 	return err
 }
 
-// cancelStatement asks the server to cancel what the session runs, over a
-// connection of the gateway's own.
+// cancelStatement asks the server that the session is on to cancel what it runs,
+// over a connection of the gateway's own.
 func (s *session) cancelStatement(ctx context.Context) error {
+	if s.deps.Dial == nil {
+		return errors.New("there is no way to the server but the session's")
+	}
 	ctx, stop := context.WithTimeout(ctx, cancelTimeout)
 	defer stop()
 	conn, err := s.deps.Dial(ctx, s.address)

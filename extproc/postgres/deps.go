@@ -72,6 +72,8 @@ type Deps struct {
 	// that is not known), to cancel a statement that has reached a limit. Without it
 	// such a statement runs to its end, and what it returns is swallowed.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
+	// Fleet are the other gateways, where there are some.
+	Fleet Fleet
 	// Live is shared by the handlers that one target has over time. Without it
 	// a Handler has its own.
 	Live *Live
@@ -83,7 +85,7 @@ type Deps struct {
 func (d *Deps) check(cfg *Config) error {
 	if d.Identity == nil || d.Gate == nil || d.Analyzer == nil || d.Catalog == nil ||
 		d.Classification == nil || d.Masker == nil || d.Log == nil {
-		return errors.New("postgres: every dependency but Certificates, Discovery, Password, Dial, Live and Metrics is required")
+		return errors.New("postgres: every dependency but Certificates, Discovery, Password, Dial, Fleet, Live and Metrics is required")
 	}
 	if slices.Contains(cfg.SignIn, SignInCertificate) && d.Certificates == nil || slices.Contains(cfg.SignIn, SignInOAuth) && d.Discovery == nil {
 		return errors.New("postgres: sign-in by certificate needs Certificates, and by oauth Discovery")

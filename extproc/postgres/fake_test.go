@@ -53,6 +53,9 @@ func fakeWorld(t *testing.T) *world {
 	w := newWorld(t)
 	w.deps.Analyzer = words{}
 	w.deps.Catalog = func(string) (Catalog, error) { return fixedCatalog{nothing{}}, nil }
+	w.deps.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", address)
+	}
 	return w
 }
 

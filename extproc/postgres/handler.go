@@ -91,7 +91,7 @@ func (h *Handler) open(ctx context.Context, start *startUp) *session {
 		return nil
 	}
 	if g.cancel != nil {
-		h.cancel(ctx, start, g.cancel)
+		h.cancel(ctx, g.cancel)
 		g.goodbye() // libpq takes an end without it for a cancel that failed
 		return nil
 	}
@@ -167,7 +167,10 @@ func (h *Handler) connect(ctx context.Context, s *session, start *startUp, g *gr
 	if err := s.attach(server); err != nil {
 		return err
 	}
-	_, err = g.conn.Write(server.opening)
+	s.live.add(s)
+	if _, err = g.conn.Write(server.opening); err != nil {
+		s.live.remove(s)
+	}
 	return err
 }
 

@@ -186,7 +186,7 @@ func (c *readyConn) Write(p []byte) (int, error) {
 
 // stopping stops the gateway, and waits until a session knows.
 func (w *world) stopping(c *rawClient) {
-	s := w.handler.live.find(keyOf(c.pid, c.key))
+	s := w.handler.live.find(c.pid, c.key)
 	w.cancel()
 	waitFor(w.t, func() bool { return s.endingNow() != nil })
 }

@@ -13,6 +13,7 @@ type metrics struct {
 	operations     *prometheus.CounterVec // by effect
 	rows           prometheus.Counter
 	masked         *prometheus.CounterVec // by class
+	cancels        *prometheus.CounterVec // by result
 	bytesIn        prometheus.Counter
 	bytesOut       prometheus.Counter
 	judging        prometheus.Histogram
@@ -35,6 +36,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		operations:     counters("operations_total", "Statements that were judged.", "effect"),
 		rows:           counter("rows_total", "Rows that were delivered."),
 		masked:         counters("masked_values_total", "Values that a mask replaced.", "class"),
+		cancels:        counters("cancel_requests_total", "Cancel requests of clients.", "result"),
 		bytesIn:        counter("received_bytes_total", "Bytes from clients."),
 		bytesOut:       counter("delivered_bytes_total", "Bytes to clients."),
 		judging: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -52,7 +54,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	}
 	return errors.Join(
 		register(r, &m.sessions), register(r, &m.refusedSignIns), register(r, &m.operations), register(r, &m.rows),
-		register(r, &m.masked), register(r, &m.bytesIn), register(r, &m.bytesOut), register(r, &m.judging),
+		register(r, &m.masked), register(r, &m.cancels), register(r, &m.bytesIn), register(r, &m.bytesOut), register(r, &m.judging),
 	)
 }
 

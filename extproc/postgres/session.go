@@ -39,8 +39,9 @@ type session struct {
 	ctx     context.Context // ends with the session
 	stop    context.CancelFunc
 	catalog Catalog
-	key     pgproto3.BackendKeyData
-	address string // host:port of the server that the session is on, "" where that is not known
+	key     pgproto3.BackendKeyData // the server's
+	secret  []byte                  // of the key that the client was given instead
+	address string                  // host:port of the server that the session is on, "" where that is not known
 
 	client *frameReader
 	server *frameReader // the server's side reads from it
@@ -137,6 +138,7 @@ func (s *session) attach(server *signedIn) error {
 	}
 	s.catalog = catalog
 	s.server, s.serverConn, s.key = server.reader, server.conn, server.key
+	s.secret = server.secret
 	s.address = addressOf(server.conn)
 	s.params, s.txStatus, s.pathChanged = server.params, server.txStatus, true
 	return nil
@@ -150,9 +152,7 @@ func (s *session) run(ctx context.Context) {
 	s.out.in = s.server
 	s.metrics.sessions.Inc()
 	defer s.metrics.sessions.Dec()
-	key := keyOf(s.key.ProcessID, s.key.SecretKey)
-	s.live.add(key, s)
-	defer s.live.remove(key, s)
+	defer s.live.remove(s)
 	release := s.watch(ctx)
 
 	go func() {

@@ -34,14 +34,15 @@ type signedIn struct {
 	// opening is what the server said from AuthenticationOk to ReadyForQuery,
 	// as it goes to the client.
 	opening  []byte
-	params   map[string]string // as the server reported them
-	key      pgproto3.BackendKeyData
+	params   map[string]string       // as the server reported them
+	key      pgproto3.BackendKeyData // the server's
+	secret   []byte                  // of the key that the client is given instead
 	txStatus byte
 }
 
 // signInServer signs in with the target's own user and secret.
 func (h *Handler) signInServer(ctx context.Context, conn net.Conn, g *greeting, database string) (*signedIn, error) {
-	s := &signedIn{conn: conn, reader: newFrameReader(conn), params: map[string]string{}}
+	s := &signedIn{conn: conn, reader: newFrameReader(conn), params: map[string]string{}, secret: newSecret(g.minor, h.deps.Fleet)}
 	if _, err := conn.Write(startupMessage(&h.cfg, g, database)); err != nil {
 		return nil, err
 	}
@@ -88,15 +89,20 @@ func (s *signedIn) open(kind byte, frame []byte) error {
 	if len(s.opening) == 0 {
 		return errors.New("the server went on without authentication")
 	}
-	s.opening = append(s.opening, frame...)
 	c := body(frame)
+	if kind != msgBackendKey {
+		s.opening = append(s.opening, frame...)
+	}
 	switch kind {
 	case msgParameterStatus:
 		name, value := c.string(), c.string()
 		s.params[name] = value
 		return c.end()
 	case msgBackendKey:
-		return s.key.Decode(frame[headerLen:])
+		if err := s.key.Decode(frame[headerLen:]); err != nil {
+			return err
+		}
+		s.opening = appendKey(s.opening, s.key.ProcessID, s.secret)
 	case msgReady:
 		s.txStatus = c.byte()
 		return c.end()

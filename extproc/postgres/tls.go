@@ -63,19 +63,15 @@ func secureServer(ctx context.Context, conn net.Conn, u *Upstream, offered bool)
 	return secure, nil
 }
 
-// Secure asks the server for TLS and brings a fresh connection to what the mode
-// asks for. It is left in clear where that is allowed.
+// Secure brings a fresh connection of the gateway's own to what the mode asks for,
+// before ctx ends.
 func (u *Upstream) Secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	if at, ok := ctx.Deadline(); ok {
 		if err := conn.SetDeadline(at); err != nil {
 			return nil, err
 		}
 	}
-	offered, err := requestTLS(conn)
-	if err != nil {
-		return nil, err
-	}
-	secure, err := secureServer(ctx, conn, u, offered)
+	secure, err := askSecure(ctx, conn, u)
 	if err != nil {
 		return nil, err
 	}

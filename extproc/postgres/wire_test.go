@@ -22,6 +22,11 @@ type rawClient struct {
 // dialRaw signs a client in, in clear.
 func dialRaw(t *testing.T, address string) *rawClient {
 	t.Helper()
+	return dialVersion(t, address, pgproto3.ProtocolVersion30)
+}
+
+func dialVersion(t *testing.T, address string, version uint32) *rawClient {
+	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +34,7 @@ func dialRaw(t *testing.T, address string) *rawClient {
 	t.Cleanup(func() { conn.Close() })
 	c := &rawClient{t: t, conn: conn, f: pgproto3.NewFrontend(conn, conn)}
 	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
-	c.send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: map[string]string{"user": "anyone", "database": "shop"}})
+	c.send(&pgproto3.StartupMessage{ProtocolVersion: version, Parameters: map[string]string{"user": "anyone", "database": "shop"}})
 	for {
 		switch m := c.receive().(type) {
 		case *pgproto3.AuthenticationCleartextPassword:
