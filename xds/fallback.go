@@ -41,14 +41,14 @@ func (b *builder) tunnelRoute(t *Target) *routev3.Route {
 			ConnectMatcher: &routev3.RouteMatch_ConnectMatcher{},
 		}},
 		Action: &routev3.Route_Route{Route: action},
+		ResponseHeadersToAdd: []*corev3.HeaderValueOption{{
+			Header:       &corev3.HeaderValue{Key: headerUpstream, Value: "%UPSTREAM_REMOTE_ADDRESS%"},
+			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+		}},
 	}
 	if n := uint32(len(t.Upstream.Endpoints)); b.Fallback != "" {
 		action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: anyUpstreamName(t.Name)}
 		action.RetryPolicy = b.connectRetries(n, n)
-		route.ResponseHeadersToAdd = []*corev3.HeaderValueOption{{
-			Header:       &corev3.HeaderValue{Key: headerUpstream, Value: "%UPSTREAM_REMOTE_ADDRESS%"},
-			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
-		}}
 		b.addCluster(b.anyUpstreamCluster(t))
 	}
 	return route
