@@ -176,7 +176,7 @@ func (h *Handler) connect(ctx context.Context, s *session, start *startUp, g *gr
 
 // dialled brings the connection to the server to where queries can be sent.
 func (h *Handler) dialled(ctx context.Context, start *startUp, g *greeting, database string) (*signedIn, error) {
-	secure, err := start.server(ctx, &h.cfg.Upstream, "")
+	secure, err := start.server(ctx, &h.cfg.Upstream)
 	if err == nil {
 		var server *signedIn
 		if server, err = h.signInServer(ctx, secure, g, database); err == nil {

@@ -65,14 +65,13 @@ func (e *dialError) Unwrap() error { return e.err }
 // server is the way to the server, with TLS where the mode asks for it. Where
 // Envoy connects, it is the server that Envoy chose. Otherwise it is connected to
 // now, and not before: a connection of the server's is for who has signed in.
-// address is then which one, "" for any.
-func (s *startUp) server(ctx context.Context, u *Upstream, address string) (net.Conn, error) {
+func (s *startUp) server(ctx context.Context, u *Upstream) (net.Conn, error) {
 	if s.tunnel.Server != nil {
 		return secureServer(ctx, s.tunnel.Server, u, s.offered)
 	}
 	dialling, stop := context.WithDeadline(ctx, s.end)
 	defer stop()
-	conn, err := s.tunnel.Dial(dialling, address)
+	conn, err := s.tunnel.Dial(dialling, "")
 	if err != nil {
 		return nil, &dialError{err}
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -118,23 +117,18 @@ func TestCancelFindsTheServer(t *testing.T) {
 	first, second := one.serve(t), two.serve(t)
 	d.over(w, first)
 	address := w.serve("")
-	k := newTalk(t, address)
-	k.write(startPacket(pgproto3.ProtocolVersion30, userShop...))
-	k.signIn("good")
+	c := dialRaw(t, address)
 	d.mu.Lock()
 	d.first = second
 	d.mu.Unlock()
-	c := newTalk(t, address)
-	c.write(encode(nil, &pgproto3.CancelRequest{ProcessID: 4711, SecretKey: []byte{1, 2, 3, 4}}))
+	request(t, address, &pgproto3.CancelRequest{ProcessID: c.pid, SecretKey: c.key})
 	select {
 	case <-one.cancels:
 	case <-two.cancels:
 		t.Error("it went to another server")
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !slices.Equal(d.to, []string{"", first}) {
-		t.Errorf("asked for %q", d.to)
+	if n := d.count(); n != 1 {
+		t.Errorf("the server was connected to %d times on the way of sessions", n)
 	}
 }
 
