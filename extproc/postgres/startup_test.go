@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -183,7 +184,7 @@ func TestCancelEndsInTLS(t *testing.T) {
 			if _, err := conn.Write(encode(nil, &request)); err != nil {
 				t.Fatal(err)
 			}
-			if n, err := conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			if n, err := conn.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 				t.Errorf("read %d bytes and %v, want the end", n, err)
 			}
 			if alert := []byte{21, 3, 3}; !bytes.Contains(wire.read, alert) {

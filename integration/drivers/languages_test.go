@@ -25,6 +25,27 @@ func python(t *testing.T, script string, allowed ...difference) {
 	}, allowed...))
 }
 
+// node plays a script of this folder's node on both sides.
+func node(t *testing.T, script string, allowed ...difference) {
+	t.Helper()
+	packages := setUp(t, func(i *parts.Installer) (string, error) {
+		return i.Node(t.Context(), "drivers-node", "node")
+	})
+	// Node looks for packages beside the script and above it.
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("node")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(packages, "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	passes(t, sameProgram(t, bothAs(t, superRole, ""), func(ctx context.Context, _ *side) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, "node", filepath.Join(dir, script))
+		cmd.Env = []string{"NODE_NO_WARNINGS=1"}
+		return cmd
+	}, allowed...))
+}
+
 // passes fails the test where a script found something that it did not expect,
 // though it was the same on both sides.
 func passes(t *testing.T, seen []string) {
@@ -71,3 +92,7 @@ func TestAsyncpg(t *testing.T) {
 }
 
 func TestSQLAlchemy(t *testing.T) { python(t, "drive_sqlalchemy.py") }
+
+func TestNodePostgres(t *testing.T) { node(t, "drive_pg.mjs") }
+
+func TestPostgresJS(t *testing.T) { node(t, "drive_postgresjs.mjs") }

@@ -79,8 +79,12 @@ func (i *Installer) pip(ctx context.Context) ([]string, error) {
 }
 
 // run runs a command and, if it fails, ends the error with its last words.
-func run(ctx context.Context, command []string) error {
+func run(ctx context.Context, command []string) error { return runIn(ctx, "", command) }
+
+// runIn is run in a folder.
+func runIn(ctx context.Context, dir string, command []string) error {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PIP_DISABLE_PIP_VERSION_CHECK=1", "NO_UPDATE_NOTIFIER=1")
 	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.CombinedOutput()

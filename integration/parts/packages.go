@@ -27,6 +27,9 @@ func (i *Installer) Python(ctx context.Context, name, requirements string) (stri
 	if err != nil {
 		return "", err
 	}
+	if requirements, err = filepath.Abs(requirements); err != nil {
+		return "", err
+	}
 	return i.packages(ctx, name, []string{requirements}, "python "+version, func(dir string) ([]string, error) {
 		pip, err := i.pip(ctx)
 		if err != nil {
@@ -71,11 +74,11 @@ func (i *Installer) Node(ctx context.Context, name, from string) (string, error)
 				return nil, err
 			}
 		}
-		return []string{"npm", "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", dir}, nil
+		return []string{"npm", "ci", "--no-progress", "--ignore-scripts", "--no-audit", "--no-fund"}, nil
 	})
 }
 
-// packages runs a package client into a folder, whose name changes with what is
+// packages runs a package client in a folder of its own, whose name changes with what is
 // pinned and with for whom.
 func (i *Installer) packages(ctx context.Context, name string, pins []string, whom string, command func(dir string) ([]string, error)) (string, error) {
 	sum := sha256.New()
@@ -120,13 +123,16 @@ func (i *Installer) install(ctx context.Context, name, dir string, command func(
 			return none, backoff.Permanent(err)
 		}
 		defer func() { _ = os.RemoveAll(tmp) }()
+		if err := os.Chmod(tmp, 0o755); err != nil { // others may run the tests
+			return none, backoff.Permanent(err)
+		}
 		args, err := command(tmp)
 		if err != nil {
 			return none, backoff.Permanent(err)
 		}
 		ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 		defer cancel()
-		if err := run(ctx, args); err != nil {
+		if err := runIn(ctx, tmp, args); err != nil {
 			return none, err
 		}
 		return none, os.Rename(tmp, dir)
