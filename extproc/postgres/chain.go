@@ -6,7 +6,8 @@ package postgres
 // or Flush either, so nobody sees that they wait.
 type chain struct {
 	open          bool
-	from          int // where it begins in the batch
+	first         bool // nothing has been sent since the last Sync
+	from          int  // where it begins in the batch
 	fromAnswer    int
 	statementName string
 	statement     *bound // that the chain parses, nil where Bind came first
@@ -18,7 +19,7 @@ type chain struct {
 }
 
 func (s *session) openChain() {
-	s.chain = chain{open: true, from: len(s.batch.out), fromAnswer: len(s.batch.answers)}
+	s.chain = chain{open: true, first: !s.segmentOpen.Load(), from: len(s.batch.out), fromAnswer: len(s.batch.answers)}
 }
 
 // closeChain makes all answers of the chain belong to its operation, and lets
@@ -57,7 +58,7 @@ func (s *session) settleChain() error {
 	if b := s.chain.portal; b != nil {
 		// Binding plans, and planning may call functions: it counts as running.
 		if b.shape != nil && !b.shape.empty() {
-			op, p = s.judge(b.shape, b.text, b.params)
+			op, p = s.judge(b.shape, b.text, b.params, b)
 		}
 	} else {
 		if sh := s.chain.shape; sh != nil && !sh.empty() {

@@ -205,7 +205,7 @@ func (s *session) runPortal(name string, frame []byte) error {
 	if sh.empty() {
 		return s.runNothing(frame)
 	}
-	op, p := s.judge(sh, b.text, b.params)
+	op, p := s.judge(sh, b.text, b.params, s.delivers(sh, b))
 	if p != nil {
 		return s.refuseExtended(p)
 	}

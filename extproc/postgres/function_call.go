@@ -26,7 +26,7 @@ func (s *session) functionCall(frame []byte) error {
 	if p != nil {
 		return s.refuseCall(p)
 	}
-	op, p := s.judge(sh, text, s.parameters(&m.arguments, &bound{types: types}))
+	op, p := s.judge(sh, text, s.parameters(&m.arguments, &bound{types: types}), nil)
 	if p == nil {
 		p = s.requested(op, frame)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	pgserver "github.com/weir-gateway/weir/integration/postgres"
 	"github.com/weir-gateway/weir/internal/gate"
 )
 
@@ -116,4 +117,63 @@ func TestHoldWhenTheGatewayStops(t *testing.T) {
 	held(t, w, c)
 	w.cancel()
 	sees(t, []string{describeMessage(c.receive())}, "FATAL 57P01")
+}
+
+// holdCustomers holds what delivers rows of customers, for so many approvals.
+func holdCustomers(required int) rules {
+	return func(in *gate.Input) gate.Decision {
+		if op := in.Operation; op != nil && (op.Action == "select" || op.Action == "fetch") {
+			for _, table := range op.Tables {
+				if table.Name == "customers" {
+					return gate.Decision{Effect: gate.Hold, Hold: []gate.Requirement{{Rule: "customers", Required: required, Reason: "it drops"}}}
+				}
+			}
+		}
+		return gate.Decision{Effect: gate.Allow}
+	}
+}
+
+// One result is held once, in however many pieces it is fetched.
+func TestHoldOfAPortal(t *testing.T) {
+	w, server := realWorld(t, pgserver.Options{})
+	w.rules = holdCustomers(1)
+	c := dialRaw(t, w.serve(server.Addr()))
+	approved := func() {
+		t.Helper()
+		held(t, w, c)
+		w.people.resolve <- gate.Approved
+	}
+	piece := func(portal string) {
+		c.send(&pgproto3.Execute{Portal: portal, MaxRows: 1}, &pgproto3.Sync{})
+	}
+	c.ask("BEGIN")
+	c.send(&pgproto3.Parse{Query: "SELECT id FROM customers ORDER BY id"}, &pgproto3.Bind{DestinationPortal: "p"}, &pgproto3.Sync{})
+	approved() // binding counts as running
+	sees(t, c.until(1), "parsed", "bound", "ready T")
+	piece("p")
+	sees(t, c.until(1), "row 1", "suspended", "ready T")
+	piece("p")
+	sees(t, c.until(1), "row 2", "suspended", "ready T")
+	w.rule(holdCustomers(2)) // policy asks for more than was approved
+	piece("p")
+	approved()
+	sees(t, c.until(1), "row 3", "suspended", "ready T")
+
+	c.ask("DECLARE c CURSOR FOR SELECT id FROM customers ORDER BY id")
+	c.send(&pgproto3.Query{String: "FETCH 1 FROM c"})
+	approved()
+	sees(t, c.until(1), "columns id", "row 1", "done FETCH 1", "ready T")
+	sees(t, c.ask("FETCH 1 FROM c"), "columns id", "row 2", "done FETCH 1", "ready T")
+	c.ask("CLOSE c")
+	c.ask("DECLARE c CURSOR FOR SELECT id FROM customers ORDER BY id DESC") // another under the same name
+	c.send(&pgproto3.Query{String: "FETCH 1 FROM c"})
+	approved()
+	sees(t, c.until(1), "columns id", "row 100", "done FETCH 1", "ready T")
+
+	// Where nothing can run nobody is asked.
+	sees(t, c.ask("SELECT nosuch"), "ERROR 42703", "ready E")
+	sees(t, c.ask("SELECT id FROM customers"), "ERROR 25P02", "ready E")
+	c.send(script(run1("SELECT id FROM customers"), synced)...)
+	sees(t, c.until(1), "ERROR 25P02", "ready E")
+	sees(t, c.ask("ROLLBACK"), "done ROLLBACK", "ready I")
 }

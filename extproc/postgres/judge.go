@@ -11,14 +11,21 @@ import (
 )
 
 // judge takes a statement through the gate. It returns the operation when it may
-// be forwarded, and what the client is told when not.
-func (s *session) judge(sh *shape, text string, params []any) (*operation, *problem) {
+// be forwarded, and what the client is told when not. of is the portal whose rows it
+// delivers, nil where there is none: what was approved of it is not held again.
+func (s *session) judge(sh *shape, text string, params []any, of *bound) (*operation, *problem) {
+	if s.doomed(sh) {
+		return s.judgePrepared(sh, text)
+	}
+	if of == nil {
+		of = &bound{}
+	}
 	op := s.operation(sh, text, params)
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	watch := &clientWatch{s: s}
 	started := time.Now()
-	decision, err := s.deps.Gate.Check(ctx, s.gate, op, func(a *gate.Approval) {
+	decision, err := s.deps.Gate.CheckPart(ctx, s.gate, op, of.approval, func(a *gate.Approval) {
 		s.announceHold(a, cancel)
 		watch.start(cancel)
 	})
@@ -35,7 +42,19 @@ func (s *session) judge(sh *shape, text string, params []any) (*operation, *prob
 	if decision.Effect != gate.Allow {
 		return nil, denied(&decision)
 	}
+	of.approval = decision.Approval
 	return s.allowed(op.ID, sh, decision)
+}
+
+// doomed says that a statement comes in a failed transaction and does not end it:
+// the server says so and does no more, so that nobody need be asked whether it may.
+func (s *session) doomed(sh *shape) bool {
+	if s.segmentOpen.Load() && !s.chain.first || containsAction(sh, sqlmeta.ActionTransaction) || containsAction(sh, sqlmeta.ActionUnknown) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.txStatus == txFailed && s.queue.n == 0 && (len(s.batch.answers) == 0 || s.chain.open && s.chain.fromAnswer == 0)
 }
 
 // judgePrepared judges a statement that the server is to parse and not to run

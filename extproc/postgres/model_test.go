@@ -204,8 +204,8 @@ func modelCopy(t *rapid.T) []pgproto3.FrontendMessage {
 		}
 		messages = append(messages, end...)
 	}
-	if extended {
-		messages = append(messages, &pgproto3.Sync{})
+	if extended { // and who executes a COPY again would have to send data again
+		messages = append(messages, &pgproto3.Sync{}, &pgproto3.Close{ObjectType: 'S'}, &pgproto3.Sync{})
 	}
 	return messages
 }

@@ -9,6 +9,8 @@ type bound struct {
 	sql    bool     // made by PREPARE or DECLARE, not by a message
 	shape  *shape   // of a portal: what was analysed when it was made
 	params []any    // of a portal
+
+	approval string // of a portal: under which its rows are delivered; the client's side only
 }
 
 // names are the prepared statements or the portals of a session.

@@ -29,7 +29,7 @@ func (s *session) query(frame []byte) error {
 		s.send(appendMessage(nil, msgQuery, []byte{0}), a)
 		return s.endSegment()
 	}
-	op, p := s.judge(sh, text, nil)
+	op, p := s.judge(sh, text, nil, s.delivers(sh, nil))
 	if p == nil {
 		p = s.requested(op, frame)
 	}

@@ -58,6 +58,18 @@ func (s *session) within(text []sqlmeta.Statement) (*shape, error) {
 	return s.resolve(text)
 }
 
+// delivers is the portal whose rows a text delivers: that of a FETCH, else the one
+// that it is bound to.
+func (s *session) delivers(sh *shape, portal *bound) *bound {
+	if st := sh.analysis.Statements; len(st) == 1 && st[0].Prepare != nil && st[0].Prepare.Kind == sqlmeta.PrepareFetch {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		cursor, _ := s.portals.find(st[0].Prepare.Name)
+		return cursor
+	}
+	return portal
+}
+
 // changesOf is what a text does to the session's names when it runs.
 func (s *session) changesOf(sh *shape) ([]change, error) {
 	var changes []change

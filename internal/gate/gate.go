@@ -155,10 +155,26 @@ func (g *Gate) Close(ctx context.Context, s *Session, c Closing) error {
 // record is durable, or handed to the spool where the target says so. While the
 // operation is held, onHold (may be nil) is told of the approval once.
 func (g *Gate) Check(ctx context.Context, s *Session, op *Operation, onHold func(*Approval)) (Decision, error) {
+	return g.CheckPart(ctx, s, op, "", onHold)
+}
+
+// CheckPart is Check for a part of what has been approved already: the next rows
+// of one result. approval is under which the last part ran, "" for none; it serves
+// again where policy asks for no more than was approved, of exactly this operation.
+func (g *Gate) CheckPart(ctx context.Context, s *Session, op *Operation, approval string, onHold func(*Approval)) (Decision, error) {
 	if op.ID == "" {
 		op.ID = NewID()
 	}
 	d, in := g.decide(ctx, Operate, s, op, nil)
+	if granted := s.granted(approval); d.Effect == Hold && granted != nil {
+		again, shown, err := g.resolve(ctx, s, op, granted)
+		if err != nil {
+			return Decision{}, err
+		}
+		if again.Effect == Allow {
+			d, in = again, shown
+		}
+	}
 	if d.Effect == Hold {
 		var err error
 		if d, in, err = g.hold(ctx, s, op, d, onHold); err != nil {

@@ -29,7 +29,11 @@ func (g *Gate) hold(ctx context.Context, s *Session, op *Operation, d Decision, 
 	if err != nil {
 		return Decision{}, nil, fmt.Errorf("approval %s: %w", a.ID, err)
 	}
-	return g.resolve(ctx, s, op, done)
+	d, in, err := g.resolve(ctx, s, op, done)
+	if d.Effect == Allow {
+		s.grant(done)
+	}
+	return d, in, err
 }
 
 func (g *Gate) newApproval(s *Session, op *Operation, d Decision) (*Approval, error) {

@@ -49,6 +49,7 @@ type Session struct {
 	refused    int
 	classes    []string
 	memory     *classMemory
+	approvals  map[string]*Approval // that something ran under
 
 	encoding  sync.Once
 	principal canonical.Raw
@@ -71,6 +72,25 @@ func (s *Session) Observe(classes []string) {
 	if s.memory != nil {
 		s.memory.add(s.Principal.Token.Hash, classes)
 	}
+}
+
+// grant remembers an approval for the parts that are still to come.
+func (s *Session) grant(a *Approval) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.approvals == nil {
+		s.approvals = map[string]*Approval{}
+	}
+	s.approvals[a.ID] = a
+}
+
+func (s *Session) granted(id string) *Approval {
+	if id == "" {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.approvals[id]
 }
 
 // constants are the principal and the target as they stand in each of the
