@@ -213,6 +213,15 @@ func (s *session) runPortal(name string, frame []byte) error {
 	if err != nil {
 		return err
 	}
+	for i := range changes {
+		if changes[i].of == &s.portals { // the portal that runs CLOSE ALL stays
+			changes[i].keep = &name
+		}
+	}
+	op.portal = b
+	if op.revocable() {
+		s.writes = append(s.writes, op)
+	}
 	end := len(s.batch.out)
 	s.send(frame)
 	if p := s.requested(op, s.batch.out[s.chain.from:]); p != nil {
@@ -256,6 +265,9 @@ func (s *session) closeName(frame []byte) error {
 
 func (s *session) sync(frame []byte) error {
 	if err := s.settleChain(); err != nil {
+		return err
+	}
+	if err := s.settleWrites(); err != nil {
 		return err
 	}
 	refusing, readyNow := s.refusing, s.readyNow

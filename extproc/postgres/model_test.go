@@ -342,13 +342,11 @@ func encodeAll(messages []pgproto3.FrontendMessage) []byte {
 	return raw
 }
 
-// modelWorld is a gateway that refuses refusedText, and three databases alike.
+// modelWorld is a gateway, and three databases alike.
 func modelWorld(t *testing.T) (w *world, server *pgserver.Server, address string) {
 	w, server = realWorld(t, pgserver.Options{Auth: pgserver.Trust})
-	for _, sql := range []string{modelSQL} {
-		if err := server.Exec(t.Context(), "shop", sql); err != nil {
-			t.Fatal(err)
-		}
+	if err := server.Exec(t.Context(), "shop", modelSQL); err != nil {
+		t.Fatal(err)
 	}
 	for _, twin := range []string{"direct", "prefix"} {
 		for _, sql := range []string{"CREATE DATABASE " + twin + " TEMPLATE shop", "GRANT CREATE, TEMP ON DATABASE " + twin + " TO weir_orders"} {
@@ -357,7 +355,12 @@ func modelWorld(t *testing.T) (w *world, server *pgserver.Server, address string
 			}
 		}
 	}
-	w.rules = func(in *gate.Input) gate.Decision {
+	return w, server, w.serve(server.Addr())
+}
+
+// modelRules refuse refusedText, and limit the rest to more than anything has.
+func modelRules(limits gate.Limits) rules {
+	return func(in *gate.Input) gate.Decision {
 		if in.Operation != nil {
 			for _, st := range in.Operation.Statements {
 				if strings.Contains(st.Text, "refused_by_policy") {
@@ -365,9 +368,8 @@ func modelWorld(t *testing.T) (w *world, server *pgserver.Server, address string
 				}
 			}
 		}
-		return gate.Decision{Effect: gate.Allow}
+		return gate.Decision{Effect: gate.Allow, Limits: limits}
 	}
-	return w, server, w.serve(server.Addr())
 }
 
 // TestModel compares random conversations through the gateway with the same
@@ -399,6 +401,7 @@ func TestModel(t *testing.T) {
 		messages = append(append(append(messages, &pgproto3.Sync{}), state...), &pgproto3.Terminate{})
 		raw := encodeAll(messages)
 		cuts := rapid.SliceOfN(rapid.IntRange(1, len(raw)), 0, 6).Draw(t, "cuts")
+		w.rule(modelRules(gate.Limits{MaxRows: rapid.SampledFrom([]int64{0, 1 << 40}).Draw(t, "max_rows")}))
 		for _, database := range []string{"shop", "direct", "prefix"} {
 			reset(t, database)
 		}

@@ -10,7 +10,9 @@ type bound struct {
 	shape  *shape   // of a portal: what was analysed when it was made
 	params []any    // of a portal
 
-	approval string // of a portal: under which its rows are delivered; the client's side only
+	// rows and bytes of a portal that have been delivered; the server's side only.
+	rows, bytes int64
+	approval    string // of a portal: under which its rows are delivered; the client's side only
 }
 
 // names are the prepared statements or the portals of a session.
@@ -28,28 +30,20 @@ type names struct {
 	aheadAll   bool              // all others were closed since the last Sync
 	pending    map[string]int    // changes that the server has not answered
 	pendingAll int
-	// keepsUnnamed says that closing all leaves the unnamed one, as DEALLOCATE ALL
-	// and DISCARD ALL leave the unnamed statement.
-	keepsUnnamed bool
 }
 
 func newNames() names {
 	return names{confirmed: map[string]*bound{}, ahead: map[string]*bound{}, pending: map[string]int{}}
 }
 
-func newStatementNames() names {
-	n := newNames()
-	n.keepsUnnamed = true
-	return n
-}
-
 // change is what an answer of the server confirms about a name.
 type change struct {
 	of   *names
 	name string
-	to   *bound // nil: closed
-	all  bool   // every name is closed
-	at   int    // index of the statement in a simple query, or always
+	to   *bound  // nil: closed
+	all  bool    // every name is closed,
+	keep *string // but for this one, nil for none
+	at   int     // index of the statement in a simple query, or always
 }
 
 // always is the place of a change that a simple query makes however it ends.
@@ -74,10 +68,13 @@ func (n *names) find(name string) (b *bound, settled bool) {
 func (c *change) announce() {
 	n := c.of
 	if c.all {
-		unnamed, settled := n.find("")
+		var kept *bound
+		if c.keep != nil {
+			kept, _ = n.find(*c.keep)
+		}
 		clear(n.ahead)
-		if n.keepsUnnamed && settled && unnamed != nil {
-			n.ahead[""] = unnamed
+		if kept != nil {
+			n.ahead[*c.keep] = kept
 		}
 		n.aheadAll = true
 		n.pendingAll++
@@ -93,10 +90,13 @@ func (c *change) resolve(done bool) {
 	if c.all {
 		n.pendingAll--
 		if done {
-			unnamed := n.confirmed[""]
+			var kept *bound
+			if c.keep != nil {
+				kept = n.confirmed[*c.keep]
+			}
 			clear(n.confirmed)
-			if n.keepsUnnamed && unnamed != nil {
-				n.confirmed[""] = unnamed
+			if kept != nil {
+				n.confirmed[*c.keep] = kept
 			}
 		}
 		return

@@ -27,6 +27,7 @@ type operation struct {
 	copyOut   bool      // the server sends COPY data
 	copy      *copyPlan // for it, nil where it passes
 	notRows   int       // messages of it that are none
+	portal    *bound    // whose rows these are: what came of it before counts too
 	timer     *time.Timer
 	outcome   gate.Outcome
 	done      bool

@@ -52,6 +52,10 @@ func (s *session) conclude(op *operation) {
 		o.Status = "ok"
 	}
 	o.Rows, o.Bytes = op.rows, op.bytes
+	if op.portal != nil {
+		op.portal.rows += op.rows
+		op.portal.bytes += op.bytes
+	}
 	if !op.started.IsZero() {
 		o.Millis = float64(time.Since(op.started).Microseconds()) / 1000
 	}

@@ -51,8 +51,13 @@ func (s *session) refuseExtended(p *problem) error {
 	if unnamed { // a Parse that fails has dropped the unnamed statement
 		name, a.changes = "", []change{{of: &s.statements}}
 	}
-	s.send(appendMessage(nil, msgParse, cstring(name), cstring(poison), []byte{0, 0}), a)
+	s.send(poisoned(name), a)
 	return nil
+}
+
+// poisoned is the Parse that fails, under a name.
+func poisoned(name string) []byte {
+	return appendMessage(nil, msgParse, cstring(name), cstring(poison), []byte{0, 0})
 }
 
 func (s *session) hasUnnamed() bool {

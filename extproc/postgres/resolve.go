@@ -77,7 +77,8 @@ func (s *session) changesOf(sh *shape) ([]change, error) {
 	for i := range sh.analysis.Statements {
 		st := &sh.analysis.Statements[i]
 		if st.Action == sqlmeta.ActionDiscard && strings.Contains(strings.ToUpper(st.Text), "ALL") {
-			changes = append(changes, change{of: &s.statements, all: true, at: i}, change{of: &s.portals, all: true, at: i})
+			// The unnamed statement stays, as with DEALLOCATE ALL.
+			changes = append(changes, change{of: &s.statements, all: true, keep: new(string), at: i}, change{of: &s.portals, all: true, at: i})
 		}
 		c, err := s.changeOf(st)
 		if err != nil {
@@ -105,7 +106,7 @@ func (s *session) changeOf(st *sqlmeta.Statement) (*change, error) {
 	case sqlmeta.PreparePrepare:
 		return &change{of: &s.statements, name: p.Name, to: &bound{text: st.Text, sql: true}}, nil
 	case sqlmeta.PrepareDeallocate:
-		return &change{of: &s.statements, name: p.Name, all: p.Name == ""}, nil
+		return &change{of: &s.statements, name: p.Name, all: p.Name == "", keep: new(string)}, nil
 	case sqlmeta.PrepareClose:
 		return &change{of: &s.portals, name: p.Name, all: p.Name == ""}, nil
 	case sqlmeta.PrepareDeclare:

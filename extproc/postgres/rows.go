@@ -68,18 +68,23 @@ func (s *session) passRows(op *operation, kind byte, size int) error {
 }
 
 // count counts a row against the limits of the decision. Of COPY data a message is
-// one: so the server sends it.
+// one: so the server sends it. What a portal delivered before counts too, or a
+// client would fetch in pieces.
 func (o *operation) count(kind byte, size int) *problem {
 	l := &o.decision.Limits
 	rows, notRows := o.rows+1, o.notRows
 	if kind == msgCopyData && notRows > 0 {
 		rows, notRows = o.rows, notRows-1
 	}
+	var before bound
+	if o.portal != nil {
+		before.rows, before.bytes = o.portal.rows, o.portal.bytes
+	}
 	switch {
-	case l.MaxRows > 0 && rows > l.MaxRows:
+	case l.MaxRows > 0 && before.rows+rows > l.MaxRows:
 		return failed(codeLimitExceeded, "the result has more than %d rows, which is as many as policy allows (max_rows)", l.MaxRows).
 			withHint("Add a LIMIT, or ask for less.").of(&o.decision)
-	case l.MaxBytes > 0 && o.bytes+int64(size) > l.MaxBytes:
+	case l.MaxBytes > 0 && before.bytes+o.bytes+int64(size) > l.MaxBytes:
 		return failed(codeLimitExceeded, "the result has more than %d bytes, which is as many as policy allows (max_bytes)", l.MaxBytes).
 			withHint("Ask for fewer rows or columns.").of(&o.decision)
 	}

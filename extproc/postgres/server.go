@@ -117,7 +117,9 @@ func (s *session) answered(w want, frame []byte) error {
 		}
 		s.conclude(a.op)
 	}
-	s.relay(frame, a.op)
+	if !a.hidden {
+		s.relay(frame, a.op)
+	}
 	return nil
 }
 

@@ -156,8 +156,7 @@ func (s *session) failTransaction() error {
 	s.queue.push(answer{want: wantRefusedQuery})
 	s.poisoning = true
 	s.mu.Unlock()
-	b := appendMessage(nil, msgParse, cstring(poisonName), cstring(poison), []byte{0, 0})
-	_, err := s.serverConn.Write(appendMessage(b, msgSync))
+	_, err := s.serverConn.Write(appendMessage(poisoned(poisonName), msgSync))
 	s.mu.Lock()
 	s.poisoning = false
 	s.changed.Broadcast()

@@ -61,7 +61,8 @@ type session struct {
 	asked       time.Time // when an unknown name last had the catalog read again
 	values      [][]byte  // scratch of Bind
 	types       *pgtype.Map
-	copying     *operation // the last one that may be a COPY, until it is answered
+	writes      []*operation // of this segment, which may have to be taken back
+	copying     *operation   // the last one that may be a COPY, until it is answered
 
 	// The next three belong to the server's side.
 	out      deliveries
@@ -121,7 +122,7 @@ func (h *Handler) newSession(t *extproc.Tunnel, g *greeting, p gate.Principal, d
 			Client: gate.Client{Address: t.Peer.Address, TLS: g.tlsVersion(&t.Peer), Application: g.params.app, SignIn: string(g.way)},
 		},
 		client: g.reader, clientConn: g.conn,
-		statements: newStatementNames(), portals: newNames(), clientEnd: make(chan struct{}), serverEnd: make(chan struct{}),
+		statements: newNames(), portals: newNames(), clientEnd: make(chan struct{}), serverEnd: make(chan struct{}),
 	}
 	s.gate.Settings, s.gate.Risks = g.params.facts()
 	s.batch.copyFrom = -1
