@@ -234,6 +234,7 @@ func (s *session) runPortal(name string, frame []byte) error {
 		s.send(frame)
 	}
 	s.send(nil, answer{want: wantExecute, changes: changes})
+	s.pipelined = true
 	s.forwarded(op)
 	s.closeChain(op)
 	return nil
@@ -243,6 +244,7 @@ func (s *session) runPortal(name string, frame []byte) error {
 // parsed as nothing.
 func (s *session) runNothing(frame []byte) error {
 	s.send(frame, answer{want: wantExecute})
+	s.pipelined = true
 	s.closeChain(nil)
 	return nil
 }
@@ -271,7 +273,7 @@ func (s *session) sync(frame []byte) error {
 		return err
 	}
 	refusing, readyNow := s.refusing, s.readyNow
-	s.refusing, s.readyNow = false, false
+	s.refusing, s.readyNow, s.pipelined = false, false, false
 	if refusing && readyNow {
 		if err := s.endSegment(); err != nil {
 			return err

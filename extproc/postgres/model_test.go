@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -415,10 +416,20 @@ func TestModel(t *testing.T) {
 		expected := canonicals(converse(conn, raw, nil, 0, 0))
 		conn.Close()
 
+		if strings.Contains(strings.Join(expected, "\n"), "StartTransactionCommand: unexpected state") {
+			// PostgreSQL 18 itself, where a Query comes in an unfinished pipeline. The
+			// first to speak afterwards is told; through the gateway that may be the gateway.
+			t.Skip("the server lost track of its transaction")
+		}
+
 		conn = signInModel(t, address, "anyone", "good", "shop")
 		got := canonicals(converse(conn, raw, cuts, len(prefix), seen))
 		conn.Close()
 		if diff := cmp.Diff(expected, got); diff != "" {
+			for _, m := range messages[:len(messages)-len(state)-1] {
+				said, _ := json.Marshal(m)
+				t.Logf("> %s", said)
+			}
 			t.Fatalf("the gateway differs (-direct +through):\n%s", diff)
 		}
 	})

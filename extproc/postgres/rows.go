@@ -76,15 +76,15 @@ func (o *operation) count(kind byte, size int) *problem {
 	if kind == msgCopyData && notRows > 0 {
 		rows, notRows = o.rows, notRows-1
 	}
-	var before bound
+	var hadRows, hadBytes int64
 	if o.portal != nil {
-		before.rows, before.bytes = o.portal.rows, o.portal.bytes
+		hadRows, hadBytes = o.portal.rows, o.portal.bytes
 	}
 	switch {
-	case l.MaxRows > 0 && before.rows+rows > l.MaxRows:
+	case l.MaxRows > 0 && hadRows+rows > l.MaxRows:
 		return failed(codeLimitExceeded, "the result has more than %d rows, which is as many as policy allows (max_rows)", l.MaxRows).
 			withHint("Add a LIMIT, or ask for less.").of(&o.decision)
-	case l.MaxBytes > 0 && before.bytes+o.bytes+int64(size) > l.MaxBytes:
+	case l.MaxBytes > 0 && hadBytes+o.bytes+int64(size) > l.MaxBytes:
 		return failed(codeLimitExceeded, "the result has more than %d bytes, which is as many as policy allows (max_bytes)", l.MaxBytes).
 			withHint("Ask for fewer rows or columns.").of(&o.decision)
 	}
