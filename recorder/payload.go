@@ -46,23 +46,19 @@ type payloads struct {
 	spare   *block
 	writer  uuid.UUID
 	number  uint64
-	encoder *event.BlockEncoder
+	encoder event.BlockEncoder
 }
 
-func newPayloads(cfg Config, s Spool, sealer *seal.Sealer, m *metrics, log *slog.Logger) (*payloads, error) {
-	encoder, err := event.NewBlockEncoder()
-	if err != nil {
-		return nil, err
-	}
+func newPayloads(cfg Config, s Spool, sealer *seal.Sealer, m *metrics, log *slog.Logger) *payloads {
 	size := min(blockSize, s.MaxMessage()*3/4)
 	p := &payloads{
 		spool: s, sealer: sealer, max: cfg.MaxPayload, age: cfg.PayloadAge, retry: cfg.retry, metrics: m, log: log,
 		current: newBlock(size), spare: newBlock(size), change: make(chan struct{}), sessions: map[string]*session{},
 		begun: make(chan struct{}, 1), full: make(chan *block, 2), closing: make(chan struct{}), ended: make(chan struct{}),
-		writer: uuid.New(), encoder: encoder,
+		writer: uuid.New(),
 	}
 	p.writing, p.abort = context.WithCancel(context.Background())
-	return p, nil
+	return p
 }
 
 // add takes a piece of an operation's bytes.

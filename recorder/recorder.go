@@ -111,15 +111,10 @@ func New(cfg Config, s Spool, log *slog.Logger) (*Recorder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recorder: %w", err)
 	}
-	w, err := newWriter(s, m, log)
-	if err != nil {
-		return nil, fmt.Errorf("recorder: %w", err)
-	}
+	w := newWriter(s, m, log)
 	r := &Recorder{cfg: cfg, log: log, encoder: &canonical.Encoder{}, stopped: make(chan struct{})}
 	r.spare.New = func() any { return &pending{} }
-	if r.payloads, err = newPayloads(cfg, s, sealer, m, log); err != nil {
-		return nil, fmt.Errorf("recorder: %w", err)
-	}
+	r.payloads = newPayloads(cfg, s, sealer, m, log)
 	r.group = newGroup(cfg, w.limit, w.write, r.reuse, m)
 	go r.group.run()
 	go r.payloads.run()

@@ -22,7 +22,7 @@ type writer struct {
 	metrics *metrics
 	log     *slog.Logger
 	limit   int64
-	blocks  *event.BlockEncoder
+	blocks  event.BlockEncoder
 
 	id    uuid.UUID
 	seq   uint64     // of the last event
@@ -33,15 +33,11 @@ type writer struct {
 	hash  event.Hasher
 }
 
-func newWriter(s Spool, m *metrics, log *slog.Logger) (*writer, error) {
-	blocks, err := event.NewBlockEncoder()
-	if err != nil {
-		return nil, err
-	}
+func newWriter(s Spool, m *metrics, log *slog.Logger) *writer {
 	return &writer{
-		spool: s, metrics: m, log: log, blocks: blocks, id: uuid.New(),
+		spool: s, metrics: m, log: log, id: uuid.New(),
 		limit: int64(min(maxBatch, s.MaxMessage()/2)), hash: event.NewHasher(),
-	}, nil
+	}
 }
 
 // write appends a batch, all of it or nothing.

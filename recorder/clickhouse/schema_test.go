@@ -198,10 +198,7 @@ func TestARepeatedPieceIsThereOnce(t *testing.T) {
 		e := event.Event{ID: uuid.Must(uuid.NewV7()), Writer: writer, Seq: uint64(i + 1), Time: at, Kind: string(gate.PolicyActivated), Body: []byte("{}")}
 		data = event.AppendLine(data, e.AppendCanonical(nil))
 	}
-	blocks, err := event.NewBlockEncoder()
-	if err != nil {
-		t.Fatal(err)
-	}
+	var blocks event.BlockEncoder
 	block := blocks.Encode(&event.Block{Writer: writer, Number: 1, Chunks: []event.Chunk{{Session: "s", Stream: "response", Time: time.Now(), Size: 1, Data: []byte("x")}}})
 	messages := []spool.Message{{Lane: spool.Events, Seq: 1, Data: data}, {Lane: spool.Payloads, Seq: 2, Data: block}, {Lane: spool.Events, Seq: 3, Data: []byte("no event\n")}}
 	reader := r.reader()

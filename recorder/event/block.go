@@ -32,8 +32,8 @@ type Chunk struct {
 	Data      []byte
 }
 
-// Block is what payload travels in: chunks of many operations, compressed
-// together (zstd, RFC 8878). A writer numbers its blocks 1, 2, 3, ….
+// Block is what payload travels in: chunks of many operations, packed
+// together. A writer numbers its blocks 1, 2, 3, ….
 type Block struct {
 	Writer uuid.UUID
 	Number uint64
@@ -41,38 +41,25 @@ type Block struct {
 }
 
 const (
-	blockVersion = 1
-	maxBlock     = 64 << 20 // bytes of a block, unpacked
-	chunkFinal   = 1
-	chunkSealed  = 2
+	blockZstd   = 1 // the first byte, in spools of earlier versions (RFC 8878)
+	blockS2     = 2
+	chunkFinal  = 1
+	chunkSealed = 2
 )
 
 // BlockEncoder packs blocks. It is not safe for concurrent use.
-type BlockEncoder struct {
-	zstd   *zstd.Encoder
-	buf    []byte
-	packed []byte
-}
-
-// NewBlockEncoder makes a BlockEncoder.
-func NewBlockEncoder() (*BlockEncoder, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
-	if err != nil {
-		return nil, err
-	}
-	return &BlockEncoder{zstd: enc}, nil
-}
+type BlockEncoder struct{ raw, packed []byte }
 
 // Encode packs a block of at least one chunk. The result is good until the next
 // call.
 func (e *BlockEncoder) Encode(b *Block) []byte {
-	e.buf = e.buf[:0]
+	e.raw = e.raw[:0]
 	for i := range b.Chunks {
-		e.buf = appendChunk(e.buf, &b.Chunks[i])
+		e.raw = appendChunk(e.raw, &b.Chunks[i])
 	}
-	out := append(append(e.packed[:0], blockVersion), b.Writer[:]...)
-	out = binary.AppendUvarint(out, b.Number)
-	e.packed = e.zstd.EncodeAll(e.buf, out)
+	e.packed = append(append(e.packed[:0], blockS2), b.Writer[:]...)
+	e.packed = binary.AppendUvarint(e.packed, b.Number)
+	e.packed = appendPacked(e.packed, e.raw)
 	return e.packed
 }
 
@@ -102,7 +89,7 @@ type BlockDecoder struct {
 
 // NewBlockDecoder makes a BlockDecoder.
 func NewBlockDecoder() (*BlockDecoder, error) {
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlock))
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxUnpacked))
 	if err != nil {
 		return nil, err
 	}
@@ -113,16 +100,14 @@ func NewBlockDecoder() (*BlockDecoder, error) {
 // memory serves those to come.
 func (d *BlockDecoder) Reset() { d.memory.reset() }
 
-// BlockSize is how many bytes a packed block takes once it is unpacked, as far as
-// its header tells.
+// BlockSize is how many bytes a packed block takes once it is unpacked.
 func BlockSize(packed []byte) int {
 	r := reader{rest: packed[min(len(packed), 1+len(uuid.UUID{})):]}
 	_ = r.number()
-	var h zstd.Header
-	if err := h.Decode(r.rest); err != nil || !h.HasFCS || h.FrameContentSize > maxBlock {
+	if len(packed) == 0 || packed[0] != blockS2 {
 		return len(packed)
 	}
-	return max(len(packed), int(h.FrameContentSize))
+	return unpackedSize(r.rest)
 }
 
 // Decode unpacks a block, which is good until Reset. It fails on what Encode did
@@ -131,7 +116,7 @@ func (d *BlockDecoder) Decode(packed []byte) (*Block, error) {
 	if len(packed) < 1+len(uuid.UUID{}) {
 		return nil, errors.New("payload block: cut short")
 	}
-	if packed[0] != blockVersion {
+	if packed[0] != blockZstd && packed[0] != blockS2 {
 		return nil, fmt.Errorf("payload block: version %d is not known", packed[0])
 	}
 	b := &Block{}
@@ -140,11 +125,10 @@ func (d *BlockDecoder) Decode(packed []byte) (*Block, error) {
 	if r.failed {
 		return nil, errors.New("payload block: bad number")
 	}
-	raw, err := d.zstd.DecodeAll(r.rest, d.memory.take())
+	raw, err := d.unpack(packed[0], r.rest)
 	if err != nil {
 		return nil, fmt.Errorf("payload block: %w", err)
 	}
-	d.memory.keep(raw)
 	if len(raw) == 0 {
 		return nil, errors.New("payload block: empty")
 	}
@@ -156,6 +140,13 @@ func (d *BlockDecoder) Decode(packed []byte) (*Block, error) {
 		}
 	}
 	return b, nil
+}
+
+func (d *BlockDecoder) unpack(version byte, packed []byte) ([]byte, error) {
+	if version == blockZstd {
+		return d.zstd.DecodeAll(packed, nil)
+	}
+	return d.memory.unpack(packed)
 }
 
 // reader reads the fields of chunks; failed is set at the first bad one.

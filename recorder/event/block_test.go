@@ -8,21 +8,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
+	"github.com/klauspost/compress/zstd"
 	"pgregory.net/rapid"
 )
 
 func newCodec(t testing.TB) (*BlockEncoder, *BlockDecoder) {
 	t.Helper()
-	enc, err := NewBlockEncoder()
-	if err != nil {
-		t.Fatal(err)
-	}
 	dec, err := NewBlockDecoder()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(dec.Close)
-	return enc, dec
+	return &BlockEncoder{}, dec
 }
 
 func drawBlock(t *rapid.T) *Block {
@@ -53,6 +50,25 @@ func TestBlockRoundTrip(t *testing.T) {
 			t.Fatalf("(-want +got):\n%s", diff)
 		}
 	})
+}
+
+// A block in a spool of an earlier version is read as well.
+func TestBlockOfAnEarlierVersion(t *testing.T) {
+	enc, dec := newCodec(t)
+	b := &Block{Writer: uuid.New(), Number: 1, Chunks: []Chunk{{Session: "s", Stream: "response", Time: time.UnixMicro(1).UTC(), Data: []byte("row"), Size: 3}}}
+	enc.Encode(b)
+	pack, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	earlier := pack.EncodeAll(enc.raw, append(append([]byte{blockZstd}, b.Writer[:]...), 1))
+	back, err := dec.Decode(earlier)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(b, back, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 func TestBlockCutShortIsAnError(t *testing.T) {

@@ -233,7 +233,7 @@ func FuzzBatchDecoder(f *testing.F) {
 	f.Add([]byte{batchPacked})
 	f.Fuzz(func(t *testing.T, message []byte) {
 		var d BatchDecoder
-		if batch, err := d.Decode(message); err == nil && len(batch) > maxBlock {
+		if batch, err := d.Decode(message); err == nil && len(batch) > maxUnpacked {
 			t.Errorf("%d bytes", len(batch))
 		}
 	})
