@@ -16,6 +16,10 @@ type csv struct {
 
 func (c *csv) next(data []byte) (int, error) {
 	at := min(c.seen, len(data))
+	if n := bytes.IndexByte(data[at:], '\n'); n >= 0 && !c.quoted && bytes.IndexByte(data[at:at+n], c.Quote) < 0 {
+		c.seen = 0
+		return at + n + 1, nil
+	}
 	for ; at < len(data); at++ {
 		b := data[at]
 		switch {

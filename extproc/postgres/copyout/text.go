@@ -30,6 +30,9 @@ func (t *text) split(fields []field, row []byte) ([]field, bool, error) {
 		return fields, true, nil
 	}
 	end := len(row) - 1 // without the newline
+	if bytes.IndexByte(row, '\\') < 0 {
+		return t.splitPlain(fields, row[:end]), false, nil
+	}
 	from := 0
 	for at := 0; at <= end; at++ {
 		switch {
@@ -44,6 +47,22 @@ func (t *text) split(fields []field, row []byte) ([]field, bool, error) {
 		}
 	}
 	return fields, false, nil
+}
+
+// splitPlain is split of a line without a backslash, which most are.
+func (t *text) splitPlain(fields []field, line []byte) []field {
+	for from := 0; ; {
+		n := bytes.IndexByte(line[from:], t.Delimiter)
+		if n < 0 {
+			n = len(line) - from
+		}
+		to := from + n
+		fields = append(fields, field{from, to, string(line[from:to]) == t.Null})
+		if to == len(line) {
+			return fields
+		}
+		from = to + 1
+	}
 }
 
 // unescape and escape are the signs that stand for control characters.
@@ -78,7 +97,12 @@ func (t *text) decode(dst, raw []byte) ([]byte, error) {
 }
 
 func (t *text) encode(dst []byte, _ int, value []byte) []byte {
-	for _, c := range value {
+	plain := 0
+	for plain < len(value) && escape[value[plain]] == 0 && value[plain] != t.Delimiter {
+		plain++
+	}
+	dst = append(dst, value[:plain]...)
+	for _, c := range value[plain:] {
 		switch {
 		case escape[c] != 0:
 			dst = append(dst, '\\', escape[c])
