@@ -28,8 +28,8 @@ type Config struct {
 	// stand still before more is received. It doubles with each Window. Default
 	// 5 ms.
 	StallDelay time.Duration
-	// ChunkSize is the most that is sent in one message. Default 64 KiB, at most
-	// 512 KiB.
+	// ChunkSize is the most that is sent in one message. Default 128 KiB: what is
+	// read at once fits into one, even where masks make it longer. At most 512 KiB.
 	ChunkSize int
 	// Linger is how long Envoy has to end a stream that is over. Default 10 s.
 	Linger time.Duration
@@ -44,7 +44,7 @@ func (c *Config) setDefaults() error {
 	setDefault(&c.Window, 256<<10)
 	setDefault(&c.MaxBuffered, 8<<20)
 	setDefault(&c.StallDelay, 5*time.Millisecond)
-	setDefault(&c.ChunkSize, 64<<10)
+	setDefault(&c.ChunkSize, 128<<10)
 	setDefault(&c.Linger, 10*time.Second)
 	switch {
 	case c.Window < 0 || c.MaxBuffered < c.Window:

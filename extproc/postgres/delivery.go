@@ -170,8 +170,14 @@ func (s *session) rest() {
 	s.server.shrink()
 }
 
-// deliveryBuffer has room for a full batch and the row that made it full.
-const deliveryBuffer = 2 * largeBuffer
+const (
+	// deliveryBuffer has room for what comes of a full read buffer, even where masks
+	// make it longer.
+	deliveryBuffer = 2 * largeBuffer
+	// fullDelivery is how much is gathered, at most, before the next read: then it is
+	// delivered anyhow. So what was read at once is sent at once, in one message.
+	fullDelivery = deliveryBuffer - largeBuffer/4
+)
 
 var deliveryBuffers = sync.Pool{New: func() any { b := make([]byte, 0, deliveryBuffer); return &b }}
 

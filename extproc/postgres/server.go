@@ -24,7 +24,7 @@ func (s *session) fromServer() error {
 		if err != nil {
 			return err
 		}
-		if s.out.size() > fullBatch {
+		if s.out.size() > fullDelivery {
 			if err := s.deliver(); err != nil {
 				return err
 			}
