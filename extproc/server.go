@@ -101,7 +101,7 @@ func New(cfg Config, handlers Handlers, log *slog.Logger) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, handlers: handlers, log: log, metrics: m,
-		pool: mem.NewTieredBufferPool(4<<10, 16<<10, 32<<10+maxBodyOverhead, cfg.ChunkSize+maxBodyOverhead),
+		pool: newBufferPool(4<<10, 16<<10, 64<<10+maxBodyOverhead, cfg.ChunkSize, cfg.ChunkSize+maxBodyOverhead),
 		idle: make(chan struct{}),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())

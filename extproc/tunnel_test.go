@@ -354,7 +354,7 @@ func TestBigWritesAreCutIntoChunks(t *testing.T) {
 	var got bytes.Buffer
 	for {
 		chunk := e.recv().GetResponseBody().GetResponse().GetBodyMutation().GetStreamedResponse()
-		if len(chunk.GetBody()) > 64<<10 {
+		if len(chunk.GetBody()) > 128<<10 {
 			t.Fatalf("a chunk of %d bytes", len(chunk.GetBody()))
 		}
 		got.Write(chunk.GetBody())
