@@ -32,7 +32,7 @@ type Config struct {
 	Options *clickhouse.Options // how the writer connects
 	Schema  Schema
 	// MaxMessages and MaxBytes bound one piece: messages, and bytes once they are
-	// unpacked. 2,000 and 8 MiB when 0. The memory that a queue takes is about
+	// unpacked. 2,000 and 4 MiB when 0. The memory that a queue takes is about
 	// three times MaxBytes.
 	MaxMessages int
 	MaxBytes    int
@@ -65,7 +65,7 @@ func NewSink(cfg Config, events, payloads Queue, log *slog.Logger) (*Sink, error
 		cfg.MaxMessages = 2000
 	}
 	if cfg.MaxBytes == 0 {
-		cfg.MaxBytes = 8 << 20
+		cfg.MaxBytes = 4 << 20
 	}
 	if cfg.Linger == 0 {
 		cfg.Linger = 500 * time.Millisecond

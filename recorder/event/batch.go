@@ -51,7 +51,7 @@ func BatchSize(message []byte) int {
 }
 
 // BatchDecoder unpacks batches. It is not safe for concurrent use.
-type BatchDecoder struct{ memory buffers }
+type BatchDecoder struct{ memory memory }
 
 // Reset says that the batches that were unpacked are no longer needed. Their
 // memory serves those to come.

@@ -84,7 +84,7 @@ func appendChunk(dst []byte, c *Chunk) []byte {
 // BlockDecoder unpacks blocks. It is not safe for concurrent use.
 type BlockDecoder struct {
 	zstd   *zstd.Decoder
-	memory buffers
+	memory memory
 }
 
 // NewBlockDecoder makes a BlockDecoder.

@@ -29,36 +29,36 @@ func unpackedSize(packed []byte) int {
 	return max(n, len(packed))
 }
 
-// keptBuffer bounds a piece of memory that is used again.
-const keptBuffer = 2 << 20
+// slabSize is how much memory is taken at once: three full blocks of payload.
+const slabSize = 4 << 20
 
-// buffers are pieces of memory that are used again after reset.
-type buffers struct {
-	all  [][]byte
-	used int
+// memory is where pieces are unpacked, one after the other, in slabs that are used
+// again after reset. It is as large as what was ever unpacked between two resets.
+type memory struct {
+	slabs [][]byte
+	full  int // slabs
+	used  int // bytes of the next
 }
 
-func (b *buffers) reset() { b.used = 0 }
+func (m *memory) reset() { m.full, m.used = 0, 0 }
 
-// take gives memory, with nothing in it.
-func (b *buffers) take() []byte {
-	if b.used == len(b.all) {
-		b.all = append(b.all, nil)
+// take gives n bytes, which are nobody else's until reset.
+func (m *memory) take(n int) []byte {
+	if n > slabSize {
+		return make([]byte, n) // rare: not kept
 	}
-	return b.all[b.used][:0]
-}
-
-// keep notes what became of the memory that was taken last. Until reset, nobody
-// else gets it.
-func (b *buffers) keep(buf []byte) {
-	if cap(buf) <= keptBuffer {
-		b.all[b.used] = buf
-		b.used++
+	if m.used+n > slabSize {
+		m.full, m.used = m.full+1, 0
 	}
+	if m.full == len(m.slabs) {
+		m.slabs = append(m.slabs, make([]byte, slabSize))
+	}
+	m.used += n
+	return m.slabs[m.full][m.used-n : m.used : m.used]
 }
 
 // unpack unpacks into such memory.
-func (b *buffers) unpack(packed []byte) ([]byte, error) {
+func (m *memory) unpack(packed []byte) ([]byte, error) {
 	n, err := s2.DecodedLen(packed)
 	if err != nil {
 		return nil, err
@@ -66,10 +66,5 @@ func (b *buffers) unpack(packed []byte) ([]byte, error) {
 	if n > maxUnpacked {
 		return nil, fmt.Errorf("%d bytes are more than there may be", n)
 	}
-	raw, err := s2.Decode(slices.Grow(b.take(), n)[:n], packed)
-	if err != nil {
-		return nil, err
-	}
-	b.keep(raw)
-	return raw, nil
+	return s2.Decode(m.take(n), packed)
 }
