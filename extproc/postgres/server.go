@@ -166,11 +166,13 @@ func (s *session) parameterTypes(frame []byte) error {
 		return unexpected(frame[0])
 	}
 	c := body(frame)
-	types := make([]uint32, c.uint16())
+	count := c.uint16()
+	types := make([]uint32, len(c.b)/4)
 	for i := range types {
 		types[i] = c.uint32()
 	}
-	if c.end() != nil {
+	// Of more than 65,535 parameters the server counts the rest only.
+	if c.end() != nil || uint16(len(types)) != count {
 		return unexpected(frame[0])
 	}
 	s.mu.Lock()
