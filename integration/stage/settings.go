@@ -16,6 +16,7 @@ import (
 type Settings struct {
 	Data           string // folder, relative to the configuration
 	Issuer         string
+	Identity       string // further lines of identity, indented by two
 	DatabaseListen string // host:port of the gateway for psql
 	Database       string // host:port of PostgreSQL
 	CA             string // file that signed the certificates of both
@@ -37,7 +38,7 @@ identity:
     - url: {{.Issuer}}
       audiences: [weir]
       kind: {agent: {idtyp: app}, human: {idtyp: user}}
-targets:
+{{.Identity}}targets:
   shop:
     kind: postgres
     listen: {{.DatabaseListen}}
