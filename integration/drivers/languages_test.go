@@ -46,6 +46,22 @@ func node(t *testing.T, script string, allowed ...difference) {
 	}, allowed...))
 }
 
+// java compiles a program of this folder's java and plays it on both sides.
+func java(t *testing.T, program, lock string, allowed ...difference) {
+	t.Helper()
+	jar := setUp(t, func(i *parts.Installer) (string, error) {
+		return i.Jar(t.Context(), "drivers-java", filepath.Join("java", lock))
+	})
+	dir := t.TempDir()
+	compile := exec.CommandContext(t.Context(), "javac", "-encoding", "UTF-8", "-cp", jar, "-d", dir, filepath.Join("java", program+".java"))
+	if out, err := compile.CombinedOutput(); err != nil {
+		t.Fatalf("javac: %v\n%s", err, out)
+	}
+	passes(t, sameProgram(t, bothAs(t, superRole, ""), func(ctx context.Context, _ *side) *exec.Cmd {
+		return exec.CommandContext(ctx, "java", "-cp", jar+string(filepath.ListSeparator)+dir, program)
+	}, allowed...))
+}
+
 // passes fails the test where a script found something that it did not expect,
 // though it was the same on both sides.
 func passes(t *testing.T, seen []string) {
@@ -96,3 +112,6 @@ func TestSQLAlchemy(t *testing.T) { python(t, "drive_sqlalchemy.py") }
 func TestNodePostgres(t *testing.T) { node(t, "drive_pg.mjs") }
 
 func TestPostgresJS(t *testing.T) { node(t, "drive_postgresjs.mjs") }
+
+// Where there is no Java, or no Maven to fetch the driver, this is skipped.
+func TestPgjdbc(t *testing.T) { java(t, "DrivePgjdbc", "pgjdbc.lock") }

@@ -17,7 +17,7 @@ import (
 
 // pythons are the versions of Python for which requirements hold the digests of
 // wheels. Nothing is compiled.
-var pythons = []string{"3.10", "3.11", "3.12", "3.13", "3.14"}
+var pythons = []string{"3.11", "3.12", "3.13", "3.14"}
 
 // Python sets up the packages of a pip requirements file that pins versions and
 // digests, for the python3 on PATH, and returns the folder for PYTHONPATH. Where
@@ -76,6 +76,34 @@ func (i *Installer) Node(ctx context.Context, name, from string) (string, error)
 		}
 		return []string{"npm", "ci", "--no-progress", "--ignore-scripts", "--no-audit", "--no-fund"}, nil
 	})
+}
+
+// Jar sets up the one jar that a file pins in the form "group:name:version digest",
+// with Maven. Without javac, java and mvn it is ErrMissing.
+func (i *Installer) Jar(ctx context.Context, name, lock string) (string, error) {
+	for _, program := range []string{"java", "javac", "mvn"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return "", fmt.Errorf("%s is %w", program, ErrMissing)
+		}
+	}
+	raw, err := os.ReadFile(lock)
+	if err != nil {
+		return "", err
+	}
+	artifact, digest, _ := strings.Cut(strings.TrimSpace(string(raw)), " ")
+	words := strings.Split(artifact, ":")
+	if len(words) != 3 {
+		return "", fmt.Errorf("%s: %q is not group:name:version", lock, artifact)
+	}
+	dir, err := i.packages(ctx, name, []string{lock}, "java", func(dir string) ([]string, error) {
+		return []string{"mvn", "-q", "-B", "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy",
+			"-Dartifact=" + artifact + ":jar", "-DoutputDirectory=" + dir}, nil
+	})
+	if err != nil {
+		return "", err
+	}
+	jar := filepath.Join(dir, words[1]+"-"+words[2]+".jar")
+	return jar, verify(jar, digest)
 }
 
 // packages runs a package client in a folder of its own, whose name changes with what is
