@@ -26,6 +26,7 @@ func (s *session) extended(kind byte, frame []byte) error {
 		}
 	}
 	s.segmentOpen.Store(true)
+	s.unsynced = true
 	return err
 }
 
@@ -234,7 +235,6 @@ func (s *session) runPortal(name string, frame []byte) error {
 		s.send(frame)
 	}
 	s.send(nil, answer{want: wantExecute, changes: changes})
-	s.pipelined = true
 	s.forwarded(op)
 	s.closeChain(op)
 	return nil
@@ -244,7 +244,6 @@ func (s *session) runPortal(name string, frame []byte) error {
 // parsed as nothing.
 func (s *session) runNothing(frame []byte) error {
 	s.send(frame, answer{want: wantExecute})
-	s.pipelined = true
 	s.closeChain(nil)
 	return nil
 }
@@ -273,7 +272,7 @@ func (s *session) sync(frame []byte) error {
 		return err
 	}
 	refusing, readyNow := s.refusing, s.readyNow
-	s.refusing, s.readyNow, s.pipelined = false, false, false
+	s.refusing, s.readyNow, s.unsynced = false, false, false
 	if refusing && readyNow {
 		if err := s.endSegment(); err != nil {
 			return err

@@ -38,7 +38,7 @@ func (s *session) query(frame []byte) error {
 	}
 	a.op = op
 	s.forwarded(op)
-	if !s.pipelined && len(changes) == 1 && len(sh.analysis.Statements) == 1 && op.revocable() {
+	if !s.unsynced && len(changes) == 1 && len(sh.analysis.Statements) == 1 && op.revocable() {
 		return s.queryInSteps(op, text)
 	}
 	if err := s.sendWhole(frame, a); err != nil {

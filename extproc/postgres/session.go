@@ -56,7 +56,7 @@ type session struct {
 	refusing    bool        // the client is to send a Sync before anything is taken again
 	readyNow    bool        // ReadyForQuery is the gateway's to send, at that Sync
 	segmentOpen atomic.Bool // messages have been taken since the last Sync; read by others too
-	pipelined   bool        // a portal has been run since the last Sync: a Sync may commit
+	unsynced    bool        // messages have been taken that no Sync has followed: one may commit, or end an error
 	path        []string
 	resolving   int
 	asked       time.Time // when an unknown name last had the catalog read again
