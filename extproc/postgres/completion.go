@@ -20,6 +20,9 @@ func (s *session) completed(kind byte, frame []byte) error {
 			s.conclude(op)
 			return nil
 		}
+		if op.columns != nil {
+			s.tellColumns(op)
+		}
 		s.conclude(op)
 	}
 	s.relay(frame, popped.op)

@@ -49,7 +49,7 @@ func (nothing) Relation([]string, string, string) (*sqlmeta.Relation, bool) { re
 func (nothing) RelationByOID(uint32) (*sqlmeta.Relation, bool)              { return nil, false }
 
 // fakeWorld is a world whose server does what a test says.
-func fakeWorld(t *testing.T) *world {
+func fakeWorld(t testing.TB) *world {
 	w := newWorld(t)
 	w.deps.Analyzer = words{}
 	w.deps.Catalog = func(string) (Catalog, error) { return fixedCatalog{nothing{}}, nil }
@@ -73,7 +73,7 @@ func newFakeServer() *fakeServer {
 }
 
 // serve accepts connections until the test ends, and returns the address.
-func (s *fakeServer) serve(t *testing.T) string {
+func (s *fakeServer) serve(t testing.TB) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

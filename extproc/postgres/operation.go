@@ -24,6 +24,7 @@ type operation struct {
 	plan      *plan // for the rows that come now
 	rows      int64
 	bytes     int64
+	columns   []byte    // a RowDescription that goes ahead of the first row
 	copyOut   bool      // the server sends COPY data
 	copy      *copyPlan // for it, nil where it passes
 	notRows   int       // messages of it that are none

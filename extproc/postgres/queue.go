@@ -22,6 +22,7 @@ type answer struct {
 	want      want
 	hidden    bool // the client did not ask for it
 	portal    bool // of wantDescribe: a portal, whose formats are final
+	late      bool // of wantDescribe: the client is told when rows come
 	last      bool // of wantParse and wantBind: the operation ends here
 	op        *operation
 	statement *bound // of wantDescribe: whose parameter types are told

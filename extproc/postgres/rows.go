@@ -32,6 +32,9 @@ func (s *session) row(kind byte, size int) error {
 		s.interrupt(op, p)
 		return s.server.discard(size)
 	}
+	if op.columns != nil {
+		s.tellColumns(op)
+	}
 	switch {
 	case kind == msgCopyData && op.copy != nil && op.copy.stream != nil:
 		return s.maskedCopy(op, size)

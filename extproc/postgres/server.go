@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -201,7 +202,11 @@ func (s *session) described(kind byte, frame []byte) error {
 	if popped.portal && kind == msgRowDescription {
 		s.plan(popped.op, frame)
 	}
-	if !popped.hidden {
+	switch {
+	case popped.late && kind == msgRowDescription:
+		popped.op.columns = bytes.Clone(frame)
+	case popped.late:
+	case !popped.hidden:
 		s.relay(frame, popped.op)
 	}
 	return nil

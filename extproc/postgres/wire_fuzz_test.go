@@ -28,6 +28,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add(encoded(f, &pgproto3.Execute{Portal: "p", MaxRows: 7}))
 	f.Add(encoded(f, &pgproto3.Describe{ObjectType: 'S', Name: "a"}))
 	f.Add(encoded(f, &pgproto3.Close{ObjectType: 'P', Name: "p"}))
+	f.Add(encoded(f, binaryCall(oidLoOpen, int4(1), nil)))
 	f.Add([]byte{'B', 0, 0, 0, 4})
 	f.Add([]byte{'P', 0, 0, 0, 8, 0, 0, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, frame []byte) {
@@ -67,6 +68,22 @@ func FuzzMessages(f *testing.F) {
 					t.Fatalf("parameter %d is %q for us and %q for others", i, v, p.Parameters[i])
 				}
 				m.format(i)
+			}
+			again, _ = p.Encode(nil)
+		case msgFunctionCall:
+			m, err := decodeFunctionCall(frame)
+			if err != nil {
+				return
+			}
+			var p pgproto3.FunctionCall
+			if err := p.Decode(frame[headerLen:]); err != nil || p.Function != m.oid || len(p.Arguments) != len(m.arguments.values) {
+				t.Fatalf("read as %+v by us and as %+v by others: %v", m, p, err)
+			}
+			for i, v := range m.arguments.values {
+				if !bytes.Equal(v, p.Arguments[i]) || (v == nil) != (p.Arguments[i] == nil) {
+					t.Fatalf("argument %d is %q for us and %q for others", i, v, p.Arguments[i])
+				}
+				m.arguments.format(i)
 			}
 			again, _ = p.Encode(nil)
 		case msgExecute:

@@ -66,6 +66,12 @@ func (l *ledger) Payload(_ context.Context, p *gate.Payload) error {
 	return nil
 }
 
+func (l *ledger) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events, l.payloads = nil, nil
+}
+
 func (l *ledger) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

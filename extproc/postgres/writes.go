@@ -47,13 +47,14 @@ func (s *session) settleWrites() error {
 }
 
 // queryInSteps runs a simple query of one statement in the steps of the extended
-// protocol, so that it can be taken back. The client sees no difference.
+// protocol, so that it can be taken back. The client sees no difference: a statement
+// that writes has run before its rows are described, so that it sees an error first.
 func (s *session) queryInSteps(op *operation, text string) error {
 	s.send(appendMessage(nil, msgParse, []byte{0}, cstring(text), []byte{0, 0}), answer{
 		want: wantParse, hidden: true, op: op, changes: []change{{of: &s.statements}},
 	})
 	s.send(appendMessage(nil, msgBind, make([]byte, 2+3*2)), answer{want: wantBind, hidden: true, op: op})
-	s.send(appendMessage(nil, msgDescribe, []byte{'P', 0}), answer{want: wantDescribe, portal: true, op: op})
+	s.send(appendMessage(nil, msgDescribe, []byte{'P', 0}), answer{want: wantDescribe, portal: true, late: true, op: op})
 	s.send(appendMessage(nil, msgExecute, make([]byte, 1+4)), answer{want: wantExecute, op: op})
 	s.segmentOpen.Store(true)
 	s.writes = append(s.writes, op)
@@ -62,4 +63,13 @@ func (s *session) queryInSteps(op *operation, text string) error {
 	}
 	s.send(appendMessage(nil, msgSync), answer{want: wantSync})
 	return s.endSegment()
+}
+
+// tellColumns delivers the description of rows that come now.
+func (s *session) tellColumns(op *operation) {
+	columns := op.columns
+	op.columns = nil
+	if !s.muted {
+		s.put(op, func(dst []byte) []byte { return append(dst, columns...) })
+	}
 }
