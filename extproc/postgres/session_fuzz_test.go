@@ -36,20 +36,18 @@ func (s *strictServer) serve(b *pgproto3.Backend) error {
 	s.statements, s.portals = map[string]string{}, map[string]string{}
 	for {
 		m, err := b.Receive()
-		switch {
-		case err == nil:
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), strings.Contains(err.Error(), "reset by peer"):
-			return nil
-		default:
-			s.note("it cannot be read: " + err.Error())
-			return nil
+		if err != nil {
+			if _, network := errors.AsType[net.Error](err); !network && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+				s.note("it cannot be read: " + err.Error())
+			}
+			return io.EOF // which is no mistake of the server's
 		}
 		if _, last := m.(*pgproto3.Terminate); last {
 			return nil
 		}
 		s.handle(m)
-		if err := b.Flush(); err != nil {
-			return nil
+		if b.Flush() != nil {
+			return nil // the gateway has left
 		}
 	}
 }
