@@ -29,9 +29,14 @@ func (noApprovals) Wait(context.Context, string) (*gate.Approval, error) {
 }
 
 // BenchmarkWay is the whole way of a small statement's evidence, from the gate
-// to ClickHouse, with 40 sessions at about 8,000 statements a second. What it
+// to ClickHouse, with 40 sessions that pause 5 ms between statements. What it
 // takes of the processor is what counts: this process's and the engine's.
 func BenchmarkWay(b *testing.B) {
+	b.Run("buffered", func(b *testing.B) { benchmarkWay(b, true) })
+	b.Run("durable", func(b *testing.B) { benchmarkWay(b, false) })
+}
+
+func benchmarkWay(b *testing.B, buffered bool) {
 	r := newRig(b)
 	if err := r.engine.Ready(b.Context()); err != nil {
 		b.Fatal(err)
@@ -51,7 +56,7 @@ func BenchmarkWay(b *testing.B) {
 	b.ResetTimer()
 	var running sync.WaitGroup
 	for i := range sessions {
-		running.Go(func() { r.statements(g, (b.N+i)/sessions) })
+		running.Go(func() { r.statements(g, (b.N+i)/sessions, buffered) })
 	}
 	running.Wait()
 	settle()
@@ -60,12 +65,12 @@ func BenchmarkWay(b *testing.B) {
 }
 
 // statements is a session with n statements.
-func (r *rig) statements(g *gate.Gate, n int) {
+func (r *rig) statements(g *gate.Gate, n int, buffered bool) {
 	ctx := context.Background()
 	s := &gate.Session{ID: gate.NewID(), Started: time.Now(), Database: "shop", Client: gate.Client{Address: "127.0.0.1:40000", Application: "pgbench"},
 		Principal: gate.Principal{Subject: "agent-1", Issuer: "https://login.example/t/v2.0", Roles: []string{"group:support", "role:reader"}, Auth: "oidc",
 			Claims: map[string]any{"aud": "weir", "azp": "x", "exp": 1.764e9, "iat": 1.764e9, "idtyp": "app", "tid": "5f2c"}},
-		Target: gate.Target{Name: "orders", Kind: "postgres", Labels: map[string]string{"env": "prod"}, Buffered: true},
+		Target: gate.Target{Name: "orders", Kind: "postgres", Labels: map[string]string{"env": "prod"}, Buffered: buffered},
 	}
 	if _, err := g.Open(ctx, s); err != nil {
 		r.t.Error(err)
