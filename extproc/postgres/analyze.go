@@ -55,6 +55,7 @@ func (s *session) analyseWith(ctx context.Context, text string, resolve resolver
 	}
 	if !certain && len(sh.sql.Tables)+len(sh.sql.Functions) > 0 {
 		sh = sh.uncertain()
+		s.cfg.Introduce.guard(sh)
 	}
 	return sh, nil
 }

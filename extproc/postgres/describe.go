@@ -9,7 +9,7 @@ import (
 
 // Describe says what a text is, as a session that has just begun would say it to
 // policy. Nothing is run.
-func Describe(ctx context.Context, a Analyzer, target, text string, class Classification, c sqlmeta.Catalog, searchPath []string) (*gate.Operation, error) {
+func Describe(ctx context.Context, a Analyzer, target string, tell Introduce, text string, class Classification, c sqlmeta.Catalog, searchPath []string) (*gate.Operation, error) {
 	an, err := a.Analyze(ctx, text, c, searchPath)
 	if err != nil {
 		return nil, err
@@ -18,6 +18,7 @@ func Describe(ctx context.Context, a Analyzer, target, text string, class Classi
 	if err != nil {
 		return nil, err
 	}
+	tell.guard(sh)
 	s := session{txStatus: txIdle}
 	return s.operation(sh, text, []any{}), nil
 }

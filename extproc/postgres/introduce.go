@@ -143,6 +143,8 @@ func (i Introduce) guard(sh *shape) {
 		return
 	}
 	hides := slices.ContainsFunc(sh.risks, func(r string) bool { return slices.Contains(hiding, r) })
+	// A function that may be another than the one that was found.
+	hides = hides || len(sh.sql.Functions) > 0 && slices.Contains(sh.risks, sqlmeta.RiskAfterChange)
 	// A view of pg_settings may be written, which changes settings; a temporary one
 	// is not in the catalog, so that nobody would see that later.
 	hides = hides || sh.ddl && slices.ContainsFunc(sh.sql.Tables, func(t gate.Table) bool {

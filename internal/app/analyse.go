@@ -76,5 +76,5 @@ func analyseSQL(ctx context.Context, cfg *config.Config, target, text string, cl
 	if err != nil {
 		return nil, err
 	}
-	return postgres.Describe(ctx, analyzer, target, text, classes, snapshot, path)
+	return postgres.Describe(ctx, analyzer, target, introduction(t), text, classes, snapshot, path)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -290,10 +289,7 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 		Startup: t.Session.Startup.D(), Idle: t.Session.Idle.D(), TokenGrace: t.Session.TokenGrace.D(), Drain: s.drain,
 		MaxStatement: int(t.Limits.Statement), MaxMessage: int(t.Limits.Message), MaxSessions: t.Limits.Sessions,
 	}
-	cfg.Introduce = postgres.Introduce{
-		Name:     slices.Contains(t.Upstream.Introduce, config.IntroduceName),
-		Settings: slices.Contains(t.Upstream.Introduce, config.IntroduceSettings),
-	}
+	cfg.Introduce = introduction(t)
 	for _, way := range t.SignIn {
 		cfg.SignIn = append(cfg.SignIn, postgres.SignIn(way))
 	}

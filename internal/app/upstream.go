@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -92,6 +93,14 @@ func (s *shared) password(ctx context.Context, name string, t *config.Target) (f
 		return nil, fmt.Errorf("targets.%s.upstream.auth: %w", name, err)
 	}
 	return source.Token, nil
+}
+
+// introduction is what the server is told of who is there.
+func introduction(t *config.Target) postgres.Introduce {
+	return postgres.Introduce{
+		Name:     slices.Contains(t.Upstream.Introduce, config.IntroduceName),
+		Settings: slices.Contains(t.Upstream.Introduce, config.IntroduceSettings),
+	}
 }
 
 // serverName is what the upstream's certificate must name.
