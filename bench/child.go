@@ -78,6 +78,9 @@ func (giveBack) Tunnel(string) (extproc.TunnelHandler, bool)     { return giveBa
 func (giveBack) Exchange(string) (extproc.ExchangeHandler, bool) { return nil, false }
 func (giveBack) Headers(string) (extproc.HeaderHandler, bool)    { return nil, false }
 
+// Admit implements extproc.TunnelHandler.
+func (giveBack) Admit(context.Context, extproc.Peer) (func(), error) { return func() {}, nil }
+
 // ServeTunnel implements extproc.TunnelHandler.
 func (giveBack) ServeTunnel(_ context.Context, t *extproc.Tunnel) { join(t.Client, t.Server) }
 

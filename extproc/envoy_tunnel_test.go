@@ -149,7 +149,7 @@ func sendUntilClosed(c net.Conn) {
 
 func TestEnvoyLetsNothingPassBy(t *testing.T) {
 	byte1 := func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) }
-	for name, serve := range map[string]tunnelFunc{
+	for name, serve := range map[string]func(context.Context, *extproc.Tunnel){
 		"a handler that returns at once":   func(context.Context, *extproc.Tunnel) {},
 		"a handler that panics":            func(context.Context, *extproc.Tunnel) { panic("a bug") },
 		"a handler that closes the client": func(ctx context.Context, t *extproc.Tunnel) { _ = t.Client.Close(); <-ctx.Done() },

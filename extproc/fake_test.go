@@ -26,12 +26,13 @@ import (
 // handlers serves the target "orders" with whatever is set.
 type handlers struct {
 	tunnel   func(context.Context, *extproc.Tunnel)
+	admit    func(context.Context, extproc.Peer) (func(), error) // everybody where it is nil
 	exchange func(context.Context, extproc.Exchange)
 	headers  func(context.Context, string, extproc.Peer, *extproc.Request) (*extproc.Request, *extproc.Refusal)
 }
 
 func (h handlers) Tunnel(target string) (extproc.TunnelHandler, bool) {
-	return tunnelFunc(h.tunnel), target == "orders" && h.tunnel != nil
+	return tunnelHandler{h.tunnel, h.admit}, target == "orders" && h.tunnel != nil
 }
 
 func (h handlers) Exchange(target string) (extproc.ExchangeHandler, bool) {
@@ -42,9 +43,19 @@ func (h handlers) Headers(target string) (extproc.HeaderHandler, bool) {
 	return headersFunc(h.headers), target == "orders" && h.headers != nil
 }
 
-type tunnelFunc func(context.Context, *extproc.Tunnel)
+type tunnelHandler struct {
+	serve func(context.Context, *extproc.Tunnel)
+	admit func(context.Context, extproc.Peer) (func(), error)
+}
 
-func (f tunnelFunc) ServeTunnel(ctx context.Context, t *extproc.Tunnel) { f(ctx, t) }
+func (h tunnelHandler) Admit(ctx context.Context, p extproc.Peer) (func(), error) {
+	if h.admit == nil {
+		return func() {}, nil
+	}
+	return h.admit(ctx, p)
+}
+
+func (h tunnelHandler) ServeTunnel(ctx context.Context, t *extproc.Tunnel) { h.serve(ctx, t) }
 
 type exchangeFunc func(context.Context, extproc.Exchange)
 

@@ -47,6 +47,12 @@ type Tunnel struct {
 	// (host:port, as RemoteAddr of such a connection gives it), or to any of the
 	// target's where that is "". The connection is closed with the tunnel.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
+	// Refused is why the client was not admitted, nil if it was. Then there is no
+	// server: the client can be told, and that is all.
+	Refused error
+	// SignedIn says that the client has proven who it is: another one may be
+	// admitted. The handler may leave that out, and call it more than once.
+	SignedIn func()
 }
 
 // TunnelHandler serves one tunnel. When it returns, both ends are closed; when it
@@ -54,6 +60,12 @@ type Tunnel struct {
 // what the client had sent before it left has been read: its cause is ErrEnded then.
 // It also ends when the gateway shuts down; there is then still time for last words.
 type TunnelHandler interface {
+	// Admit comes first, before anybody has connected to the target for this client:
+	// it waits until the client may come in. leave is called once, when the client
+	// has signed in, or when its tunnel has ended. A client that may not come in is
+	// served all the same, as refused, where it can be told so. ctx ends as that of
+	// ServeTunnel.
+	Admit(ctx context.Context, p Peer) (leave func(), err error)
 	ServeTunnel(ctx context.Context, t *Tunnel)
 }
 

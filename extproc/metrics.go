@@ -14,6 +14,7 @@ const (
 	refusedDraining  = "draining"
 	refusedTarget    = "unknown_target"
 	refusedProtocol  = "protocol"
+	refusedAdmission = "not_admitted"
 	refusedUpstream  = "upstream_refused"
 	refusedPanic     = "panic"
 	refusedOverrun   = "overrun"

@@ -96,6 +96,7 @@ func (o oneTarget) Tunnel(string) (TunnelHandler, bool)     { return o, o.tunnel
 func (o oneTarget) Exchange(string) (ExchangeHandler, bool) { return o, o.exchange != nil }
 func (o oneTarget) Headers(string) (HeaderHandler, bool)    { return nil, false }
 
+func (o oneTarget) Admit(context.Context, Peer) (func(), error)   { return func() {}, nil }
 func (o oneTarget) ServeTunnel(ctx context.Context, t *Tunnel)    { o.tunnel(ctx, t) }
 func (o oneTarget) ServeExchange(ctx context.Context, e Exchange) { o.exchange(ctx, e) }
 func (o oneTarget) serve(t testing.TB, cfg Config, w *wire) <-chan error {

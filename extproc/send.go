@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/grpc/mem"
@@ -58,6 +59,13 @@ func (s *stream) answerRequest(m *extprocv3.HeaderMutation) error {
 	return s.send(&extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_RequestHeaders{
 		RequestHeaders: headersAnswer(m),
 	}})
+}
+
+// answerRefused lets the request's headers go on, to the fallback.
+func (s *stream) answerRefused() error {
+	answer := headersAnswer(&extprocv3.HeaderMutation{SetHeaders: []*corev3.HeaderValueOption{setHeader(headerRefused, "1")}})
+	answer.Response.ClearRouteCache = true // the route is another with it
+	return s.send(&extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: answer}})
 }
 
 // answerResponse lets the response's headers go on.

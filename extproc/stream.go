@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"google.golang.org/grpc"
@@ -36,6 +37,8 @@ type stream struct {
 	// response's headers by the goroutine that receives.
 	onEnd      context.CancelFunc
 	onResponse func(*extprocv3.HttpHeaders) error
+	// refused says that the client was not admitted: there is no server.
+	refused atomic.Bool
 	// done is closed when nothing will be received any more.
 	done chan struct{}
 

@@ -16,6 +16,9 @@ const (
 	headerSNI    = "weir-sni"
 	headerURISAN = "weir-peer-uri-san"
 	headerTLS    = "weir-client-tls"
+	// headerRefused is set by this service on a CONNECT request of a client that was
+	// not admitted: Envoy's route leads it to the fallback, not to the target.
+	headerRefused = "weir-refused"
 	// headerUpstream is set by Envoy's route on the response to CONNECT: the
 	// address that it connected to.
 	headerUpstream = "weir-upstream"
@@ -28,15 +31,17 @@ func (s *Server) serveTunnel(ctx context.Context, st *stream, target string, hea
 		return s.turnAway(ctx, st, target, refusedTarget, http.StatusForbidden)
 	}
 	peer := tunnelPeer(head.header)
+	t := &Tunnel{Target: target, Peer: peer}
 	st.onResponse = func(h *extprocv3.HttpHeaders) error { return s.connected(ctx, st, target, h) }
+	go st.receive() // a client that leaves waits no longer
 	// The client's bytes come only after Envoy has connected to the target, so
-	// the request goes on before anybody has signed in.
-	if err := st.answerRequest(nil); err != nil {
-		return errAway
+	// the request goes on before anybody has signed in, and that is why it may wait.
+	if admitted, err := s.admit(ctx, st, handler, t); !admitted {
+		return err
 	}
-	go st.receive()
+	defer t.SignedIn()
 	client, server := st.newConn(request, peer.Address), st.newConn(response, target)
-	t := &Tunnel{Target: target, Peer: peer, Client: client, Server: server}
+	t.Client, t.Server = client, server
 	if !s.run(ctx, target, func() { handler.ServeTunnel(ctx, t) }) {
 		st.fail(errPanic)
 	}
@@ -47,6 +52,42 @@ func (s *Server) serveTunnel(ctx context.Context, st *stream, target string, hea
 		s.logBroken(ctx, target, cause)
 	}
 	return err
+}
+
+// admit lets the request go on when the handler admits the client: to the target,
+// or where it does not admit it to the fallback. Without a fallback the client is
+// refused without a word. It returns false when the stream is over, with its end.
+func (s *Server) admit(ctx context.Context, st *stream, handler TunnelHandler, t *Tunnel) (bool, error) {
+	var leave func()
+	if !s.run(ctx, t.Target, func() { leave, t.Refused = handler.Admit(ctx, t.Peer) }) {
+		st.fail(errPanic)
+		return false, st.finish()
+	}
+	if t.Refused == nil {
+		t.SignedIn = leave
+		if err := st.answerRequest(nil); err != nil {
+			leave()
+			return false, errAway
+		}
+		return true, nil
+	}
+	if st.failure() != nil { // it has left meanwhile
+		return false, st.finish()
+	}
+	s.metrics.refuse(refusedAdmission)
+	t.SignedIn = func() {}
+	if s.cfg.Fallback != "" {
+		st.refused.Store(true)
+		if err := st.answerRefused(); err != nil {
+			return false, errAway
+		}
+		return true, nil
+	}
+	if err := st.answerSelf(http.StatusForbidden, nil, nil, "weir_"+refusedAdmission); err != nil {
+		return false, errAway
+	}
+	st.closeReads()
+	return false, st.finish()
 }
 
 // logBroken notes why a stream did not end as it should.
@@ -81,8 +122,10 @@ func (s *Server) connected(ctx context.Context, st *stream, target string, h *ex
 		st.noteUpstream(present(upstream))
 		return st.answerResponse(nil)
 	}
-	s.metrics.refuse(refusedUpstream)
-	s.log.WarnContext(ctx, "ext_proc: the target refused the connection", "target", target, "status", head.status)
+	if !st.refused.Load() {
+		s.metrics.refuse(refusedUpstream)
+		s.log.WarnContext(ctx, "ext_proc: the target refused the connection", "target", target, "status", head.status)
+	}
 	st.refuseServer(!up)
 	if up {
 		return st.answerResponse(nil)

@@ -25,28 +25,51 @@ func (b *builder) fallbackCluster() {
 	b.addCluster(c)
 }
 
-// tunnelRoute leads to a target's servers, one after the other, and where there
-// is a fallback to that in the end. Only connecting is tried again: nothing has
-// been sent by then.
-func (b *builder) tunnelRoute(t *Target) *routev3.Route {
-	action := &routev3.RouteAction{
-		ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: upstreamName(t.Name)},
-		Timeout:          duration(0),
-		UpgradeConfigs: []*routev3.RouteAction_UpgradeConfig{{
-			UpgradeType: "CONNECT", ConnectConfig: &routev3.RouteAction_UpgradeConfig_ConnectConfig{},
-		}},
+// headerRefused is set by weir on the CONNECT request of a client that it does not
+// admit. Such a client costs no server a connection.
+const headerRefused = "weir-refused"
+
+// tunnelRoutes lead to the target, or to the fallback where weir says so.
+func (b *builder) tunnelRoutes(t *Target) []*routev3.Route {
+	routes := []*routev3.Route{b.tunnelRoute(t)}
+	if b.Fallback == "" {
+		return routes
 	}
-	route := &routev3.Route{
+	refused := b.connectRoute(fallbackName)
+	refused.Match.Headers = []*routev3.HeaderMatcher{{
+		Name: headerRefused, HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true},
+	}}
+	return append([]*routev3.Route{refused}, routes...)
+}
+
+// connectRoute makes raw TCP to a cluster of a CONNECT request, and tells weir to
+// which server.
+func (b *builder) connectRoute(cluster string) *routev3.Route {
+	return &routev3.Route{
 		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_ConnectMatcher_{
 			ConnectMatcher: &routev3.RouteMatch_ConnectMatcher{},
 		}},
-		Action: &routev3.Route_Route{Route: action},
+		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
+			ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: cluster},
+			Timeout:          duration(0),
+			UpgradeConfigs: []*routev3.RouteAction_UpgradeConfig{{
+				UpgradeType: "CONNECT", ConnectConfig: &routev3.RouteAction_UpgradeConfig_ConnectConfig{},
+			}},
+		}},
 		ResponseHeadersToAdd: []*corev3.HeaderValueOption{{
 			Header:       &corev3.HeaderValue{Key: headerUpstream, Value: "%UPSTREAM_REMOTE_ADDRESS%"},
 			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
 		}},
 	}
+}
+
+// tunnelRoute leads to a target's servers, one after the other, and where there
+// is a fallback to that in the end. Only connecting is tried again: nothing has
+// been sent by then.
+func (b *builder) tunnelRoute(t *Target) *routev3.Route {
+	route := b.connectRoute(upstreamName(t.Name))
 	if n := uint32(len(t.Upstream.Endpoints)); b.Fallback != "" {
+		action := route.GetRoute()
 		action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: anyUpstreamName(t.Name)}
 		action.RetryPolicy = b.connectRetries(n, n)
 		b.addCluster(b.anyUpstreamCluster(t))

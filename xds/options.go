@@ -35,9 +35,14 @@ type Options struct {
 	// connection where weir can say what is wrong.
 	MaxHeaderKB uint32
 	// MessageTimeout is how long weir may take to answer the first headers of a
-	// stream that has no body to wait for; PostgreSQL's tunnels begin with one.
-	// 5 s when 0. Holds are not bounded by it.
+	// stream that has no body to wait for. 5 s when 0. Holds are not bounded by it.
 	MessageTimeout time.Duration
+	// AdmissionTimeout is the same for PostgreSQL's tunnels, which may wait until
+	// others have signed in. It must be longer than weir lets them wait. 6 min when
+	// 0, beyond the longest that weir can be configured to.
+	AdmissionTimeout time.Duration
+	// FirstWord is how long PostgreSQL's clients have to say something. 10 s when 0.
+	FirstWord time.Duration
 	// HoldTimeout bounds a check by headers only, with its hold. 24 h when 0.
 	HoldTimeout time.Duration
 }
@@ -69,6 +74,8 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxSessions, 100_000)
 	setDefault(&o.MaxHeaderKB, 256)
 	setDefault(&o.MessageTimeout, 5*time.Second)
+	setDefault(&o.AdmissionTimeout, 6*time.Minute)
+	setDefault(&o.FirstWord, 10*time.Second)
 	setDefault(&o.HoldTimeout, 24*time.Hour)
 	return o
 }

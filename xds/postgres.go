@@ -56,11 +56,17 @@ func (b *builder) postgres(t *Target) {
 	b.addCluster(b.upstreamCluster(t))
 }
 
-// rawListener is a target's listener on its port, for bytes as they are.
+// rawListener is a target's listener on its port, for bytes as they are. It looks at
+// the first of them, which PostgreSQL's clients send at once, and so goes no further
+// for a connection on which nothing is said: that costs neither weir nor the server
+// anything, and is closed soon.
 func (b *builder) rawListener(t *Target, proxy *tcpv3.TcpProxy) *listenerv3.Listener {
-	return b.socketListener(t, &listenerv3.FilterChain{Filters: []*listenerv3.Filter{
+	l := b.socketListener(t, &listenerv3.FilterChain{Filters: []*listenerv3.Filter{
 		networkFilter("envoy.filters.network.tcp_proxy", b.pack(proxy)),
 	}})
+	l.ListenerFilters = []*listenerv3.ListenerFilter{b.tlsInspector()}
+	l.ListenerFiltersTimeout = duration(b.FirstWord)
+	return l
 }
 
 // tcpProxy passes a connection on to a cluster.
@@ -86,9 +92,12 @@ func (b *builder) tunnelManager(t *Target) *hcmv3.HttpConnectionManager {
 		UpgradeConfigs:      []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "CONNECT"}},
 		RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{
 			Name:         innerName(t.Name),
-			VirtualHosts: []*routev3.VirtualHost{{Name: t.Name, Domains: []string{"*"}, Routes: []*routev3.Route{b.tunnelRoute(t)}}},
+			VirtualHosts: []*routev3.VirtualHost{{Name: t.Name, Domains: []string{"*"}, Routes: b.tunnelRoutes(t)}},
 		}},
-		HttpFilters: []*hcmv3.HttpFilter{b.extProc(t, &extprocv3.ExternalProcessor{}), b.router()},
+		HttpFilters: []*hcmv3.HttpFilter{b.extProc(t, &extprocv3.ExternalProcessor{
+			// Before anybody has signed in, weir may let a client wait.
+			MessageTimeout: duration(b.AdmissionTimeout),
+		}), b.router()},
 	}
 }
 
@@ -106,7 +115,9 @@ func (b *builder) extProc(t *Target, p *extprocv3.ExternalProcessor) *hcmv3.Http
 		RequestTrailerMode:  extprocv3.ProcessingMode_SEND,
 		ResponseTrailerMode: extprocv3.ProcessingMode_SEND,
 	}
-	p.MessageTimeout = duration(b.MessageTimeout)
+	if p.MessageTimeout == nil {
+		p.MessageTimeout = duration(b.MessageTimeout)
+	}
 	p.MutationRules = mutationRules()
 	return httpFilter("envoy.filters.http.ext_proc", b.pack(p))
 }

@@ -20,7 +20,8 @@ import (
 // relayed serves every target with a function.
 type relayed func(ctx context.Context, t *extproc.Tunnel)
 
-func (f relayed) ServeTunnel(ctx context.Context, t *extproc.Tunnel) { f(ctx, t) }
+func (f relayed) Admit(context.Context, extproc.Peer) (func(), error) { return func() {}, nil }
+func (f relayed) ServeTunnel(ctx context.Context, t *extproc.Tunnel)  { f(ctx, t) }
 
 // Relay implements relay.Targets.
 func (f relayed) Relay(string) (relay.Target, bool) { return relay.Target{Handler: f}, true }

@@ -68,6 +68,12 @@ type Config struct {
 	MaxStatement int // longest SQL text that is analysed, in bytes; default 1 MiB
 	MaxMessage   int // largest message that must be held whole, in bytes; default 64 MiB
 	MaxSessions  int // at one time; 0 is unlimited
+
+	// Places of connections that have not signed in, of each client host and
+	// together. Who gets none waits, about as long as start-up may take. Default 32
+	// and 64.
+	SigningInPerHost int
+	SigningIn        int
 }
 
 const (
@@ -75,6 +81,9 @@ const (
 	defaultDrain        = 10 * time.Second
 	defaultMaxStatement = 1 << 20
 	defaultMaxMessage   = 64 << 20
+
+	defaultSigningInPerHost = 32
+	defaultSigningIn        = 64
 )
 
 // withDefaults checks the config and fills in what was left out.
@@ -114,6 +123,8 @@ func (c Config) withDefaults() (Config, error) {
 	c.Startup = orDefault(c.Startup, defaultStartup)
 	c.Drain = orDefault(c.Drain, defaultDrain)
 	c.MaxStatement = orDefault(c.MaxStatement, defaultMaxStatement)
+	c.SigningInPerHost = orDefault(c.SigningInPerHost, defaultSigningInPerHost)
+	c.SigningIn = orDefault(c.SigningIn, defaultSigningIn)
 	c.MaxMessage = orDefault(c.MaxMessage, defaultMaxMessage)
 	return c, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -44,14 +45,21 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 	if deps.Live == nil {
 		deps.Live = new(Live)
 	}
+	deps.Live.line.bound(cfg.SigningInPerHost, cfg.SigningIn)
 	return &Handler{cfg: cfg, deps: deps, metrics: m, live: deps.Live, shapes: shapes}, nil
 }
 
 // ServeTunnel serves one connection of a client, from its first byte to its end.
 func (h *Handler) ServeTunnel(ctx context.Context, t *extproc.Tunnel) {
-	h.live.count.Add(1)
-	defer h.live.count.Add(-1)
+	count := &h.live.count
 	start := startUp{tunnel: t, end: time.Now().Add(h.cfg.Startup)}
+	if t.Refused != nil {
+		count, start.end = &h.live.refused, time.Now().Add(lastWords)
+	}
+	defer count.Add(-1)
+	if n := count.Add(1); t.Refused != nil && n > maxTold {
+		return
+	}
 	start.bound(t.Client)
 	if t.Server != nil {
 		start.bound(t.Server)
@@ -74,6 +82,35 @@ func (h *Handler) ServeTunnel(ctx context.Context, t *extproc.Tunnel) {
 	}
 	start.set(time.Time{})
 	s.run(ctx)
+}
+
+// maxTold is how many clients of a target at one time are told that they were not
+// admitted. Others see their connection end.
+const maxTold = 100
+
+// admitMore is how much longer a client waits than those who have a place may keep
+// it: by then one is free for a host that has none.
+const admitMore = time.Second
+
+// Admit implements extproc.TunnelHandler: of clients that have not signed in, each
+// host has a few places, and together they have a few more.
+func (h *Handler) Admit(ctx context.Context, p extproc.Peer) (func(), error) {
+	ctx, stop := context.WithTimeout(ctx, h.cfg.Startup+admitMore)
+	defer stop()
+	h.metrics.waiting.Inc()
+	leave, err := h.live.line.enter(ctx, hostOf(p.Address))
+	h.metrics.waiting.Dec()
+	if err != nil {
+		if !errors.Is(err, context.Canceled) { // then it has left, or the gateway stops
+			h.metrics.notAdmitted.Inc()
+		}
+		return nil, err
+	}
+	h.metrics.signingIn.Inc()
+	return sync.OnceFunc(func() {
+		h.metrics.signingIn.Dec()
+		leave()
+	}), nil
 }
 
 // open takes a connection through start-up and both sign-ins. It returns nil
@@ -109,6 +146,9 @@ func (h *Handler) signIn(ctx context.Context, start *startUp, g *greeting) (*ses
 	if err := g.sendNegotiation(); err != nil {
 		return nil, err
 	}
+	if t.Refused != nil {
+		return nil, &recorded{fatal(codeTooManyConnections, "target %s: %s", h.cfg.Target.Name, t.Refused).withHint("Try again in a moment.")}
+	}
 	if err := g.params.complete(); err != nil {
 		return nil, err
 	}
@@ -125,6 +165,7 @@ func (h *Handler) signIn(ctx context.Context, start *startUp, g *greeting) (*ses
 	if err != nil {
 		return nil, err
 	}
+	t.SignedIn()
 	database := g.params.database
 	if database == "" {
 		database = h.cfg.Upstream.Database

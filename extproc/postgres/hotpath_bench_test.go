@@ -161,6 +161,7 @@ func (w *canned) open(b *testing.B, answer []byte) *cannedSession {
 	s.ended.Go(func() {
 		w.handler.ServeTunnel(context.Background(), &extproc.Tunnel{
 			Target: w.cfg.Target.Name, Peer: extproc.Peer{Address: "127.0.0.1:1"}, Client: fromClient, Server: toServer,
+			SignedIn: func() {},
 		})
 		_, _ = fromClient.Close(), toServer.Close()
 	})

@@ -9,6 +9,9 @@ import (
 // metrics are what one target counts.
 type metrics struct {
 	sessions       prometheus.Gauge
+	signingIn      prometheus.Gauge
+	waiting        prometheus.Gauge
+	notAdmitted    prometheus.Counter
 	refusedSignIns prometheus.Counter
 	operations     *prometheus.CounterVec // by effect
 	rows           prometheus.Counter
@@ -32,6 +35,13 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		sessions: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "weir", Subsystem: "postgres", Name: "sessions", Help: "Sessions that are open.",
 		}),
+		signingIn: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "weir", Subsystem: "postgres", Name: "signing_in", Help: "Connections that have not signed in.",
+		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "weir", Subsystem: "postgres", Name: "waiting", Help: "Connections that wait until they may sign in.",
+		}),
+		notAdmitted:    counter("not_admitted_total", "Connections for which no place to sign in became free."),
 		refusedSignIns: counter("refused_sign_ins_total", "Connections that did not become a session."),
 		operations:     counters("operations_total", "Statements that were judged.", "effect"),
 		rows:           counter("rows_total", "Rows that were delivered."),
@@ -53,8 +63,9 @@ func (m *metrics) register(r prometheus.Registerer) error {
 		return nil
 	}
 	return errors.Join(
-		register(r, &m.sessions), register(r, &m.refusedSignIns), register(r, &m.operations), register(r, &m.rows),
-		register(r, &m.masked), register(r, &m.cancels), register(r, &m.bytesIn), register(r, &m.bytesOut), register(r, &m.judging),
+		register(r, &m.sessions), register(r, &m.signingIn), register(r, &m.waiting), register(r, &m.notAdmitted),
+		register(r, &m.refusedSignIns), register(r, &m.operations), register(r, &m.rows), register(r, &m.masked),
+		register(r, &m.cancels), register(r, &m.bytesIn), register(r, &m.bytesOut), register(r, &m.judging),
 	)
 }
 

@@ -359,11 +359,16 @@ func (w *world) tunnel(ctx context.Context, client net.Conn, upstream string) {
 		peer = client.RemoteAddr().String()
 	}
 	tunnel := &extproc.Tunnel{Target: w.cfg.Target.Name, Peer: extproc.Peer{Address: peer}, Client: client, Dial: w.dial}
+	leave, err := w.handler.Admit(ctx, tunnel.Peer)
+	if tunnel.Refused = err; err != nil {
+		leave = func() {}
+	}
+	defer leave()
+	tunnel.SignedIn = leave
 	if w.toClient != nil {
 		tunnel.Client = w.toClient(client)
 	}
 	if w.dial == nil {
-		var err error
 		if tunnel.Server, err = net.Dial("tcp", upstream); err != nil {
 			tunnel.Server = refusedConn{Conn: client}
 		}

@@ -288,6 +288,7 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 		Target: GateTarget(name, t), Upstream: up, Databases: t.Databases,
 		Startup: t.Session.Startup.D(), Idle: t.Session.Idle.D(), TokenGrace: t.Session.TokenGrace.D(), Drain: s.drain,
 		MaxStatement: int(t.Limits.Statement), MaxMessage: int(t.Limits.Message), MaxSessions: t.Limits.Sessions,
+		SigningInPerHost: t.Limits.SigningInPerHost, SigningIn: t.Limits.SigningIn,
 	}
 	cfg.Introduce = introduction(t)
 	for _, way := range t.SignIn {

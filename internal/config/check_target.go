@@ -80,6 +80,12 @@ func checkLimits(path string, t *Target, r *report) {
 	if t.Kind != Postgres {
 		return
 	}
+	if l.SigningIn < 1 {
+		r.add(path+".signing_in", "is below 1", "write how many connections may be signing in at one time")
+	}
+	if l.SigningInPerHost < 1 {
+		r.add(path+".signing_in_per_host", "is below 1", "write how many connections of one host may be signing in at one time")
+	}
 	if l.Statement < 1 || l.Statement > 64<<20 {
 		r.add(path+".statement", "is out of range", "write 1B to 64MiB")
 	}

@@ -82,6 +82,10 @@ type Limits struct {
 	Message Size `yaml:"message,omitempty" default:"64MiB" kind:"postgres"`
 	// Largest body that is read whole, of a request or a response; larger is refused.
 	Body Size `yaml:"body,omitempty" default:"10MiB" kind:"http"`
+	// Connections of one client host that have not signed in, at one time. One more waits.
+	SigningInPerHost int `yaml:"signing_in_per_host,omitempty" default:"32" kind:"postgres"`
+	// The same for all hosts together. Over ext_proc each of them costs the server a connection.
+	SigningIn int `yaml:"signing_in,omitempty" default:"64" kind:"postgres"`
 	// Sessions at one time of one target. For http: tokens, each from one host, that made requests within 15 minutes.
 	Sessions int `yaml:"sessions" default:"5000"`
 }

@@ -8,11 +8,12 @@ import (
 
 // Why a connection was refused, or ended by the gateway.
 const (
-	refusedUser     = "user"
-	refusedHeader   = "header"
-	refusedTarget   = "unknown_target"
-	refusedDraining = "draining"
-	refusedPanic    = "panic"
+	refusedUser      = "user"
+	refusedHeader    = "header"
+	refusedTarget    = "unknown_target"
+	refusedAdmission = "not_admitted"
+	refusedDraining  = "draining"
+	refusedPanic     = "panic"
 )
 
 type metrics struct {

@@ -200,9 +200,8 @@ func (s *Server) session(c *net.UnixConn) *client {
 	end := &client{UnixConn: c, from: p.client, ended: ended, rest: rest}
 	dialled := &connections{upstream: target.Upstream}
 	defer dialled.close()
-	if !s.run(ctx, p.target, func() {
-		target.Handler.ServeTunnel(ctx, &extproc.Tunnel{Target: p.target, Peer: p.peer, Client: end, Dial: dialled.dial})
-	}) {
+	t := &extproc.Tunnel{Target: p.target, Peer: p.peer, Client: end, Dial: dialled.dial}
+	if !s.run(ctx, p.target, func() { s.admitted(ctx, target.Handler, t) }) {
 		return nil
 	}
 	return end
@@ -227,6 +226,19 @@ func (s *Server) introduce(c *net.UnixConn) (p preface, rest []byte, reason stri
 	}
 	ahead, _ := r.Peek(r.Buffered()) // never fails
 	return p, append([]byte(nil), ahead...), "", c.SetReadDeadline(time.Time{})
+}
+
+// admitted serves a tunnel once the handler admits its client, or has the client
+// told why not.
+func (s *Server) admitted(ctx context.Context, h extproc.TunnelHandler, t *extproc.Tunnel) {
+	leave, err := h.Admit(ctx, t.Peer)
+	if err != nil {
+		s.metrics.refuse(refusedAdmission)
+		t.Refused, leave = err, func() {}
+	}
+	t.SignedIn = leave
+	defer leave()
+	h.ServeTunnel(ctx, t)
 }
 
 // run calls a handler. A panic of it ends its session, not the process.

@@ -27,7 +27,8 @@ const patience = 30 * time.Second
 // tunnels serve the target orders.
 type tunnels func(ctx context.Context, t *extproc.Tunnel)
 
-func (f tunnels) ServeTunnel(ctx context.Context, t *extproc.Tunnel) { f(ctx, t) }
+func (f tunnels) Admit(context.Context, extproc.Peer) (func(), error) { return func() {}, nil }
+func (f tunnels) ServeTunnel(ctx context.Context, t *extproc.Tunnel)  { f(ctx, t) }
 
 // orders is the only target there is.
 type orders struct{ target Target }
