@@ -17,7 +17,7 @@ const (
 )
 
 // Name tells the gateways of a fleet apart.
-type Name [8]byte
+type Name = [8]byte
 
 // Fleet are the gateways that serve the same targets. A client's CancelRequest
 // comes over a connection of its own, which may lead to any of them.

@@ -21,6 +21,7 @@ import (
 	"github.com/weir-gateway/weir/internal/approval"
 	"github.com/weir-gateway/weir/internal/classification"
 	"github.com/weir-gateway/weir/internal/config"
+	"github.com/weir-gateway/weir/internal/fleet"
 	"github.com/weir-gateway/weir/internal/gate"
 	"github.com/weir-gateway/weir/internal/identity"
 	"github.com/weir-gateway/weir/internal/mask"
@@ -131,6 +132,9 @@ func (g *Gateway) build(ctx context.Context, cfg *config.Config, ending *stack) 
 	if g.gate, err = gate.New(&g.policy, g.approvals, g.recorder, g.log); err != nil {
 		return err
 	}
+	if err := g.joinFleet(cfg, ending); err != nil {
+		return err
+	}
 	return g.buildSessions(cfg)
 }
 
@@ -160,6 +164,20 @@ func (g *Gateway) buildEvidence(ctx context.Context, cfg *config.Config, ending 
 		return err
 	}
 	ending.push("recorder", g.recorder.Close)
+	return nil
+}
+
+// joinFleet finds the gateways that share the spool.
+func (g *Gateway) joinFleet(cfg *config.Config, ending *stack) error {
+	if cfg.Evidence.Spool == config.Embedded {
+		return nil
+	}
+	joined, err := fleet.Join(g.spool.JetStream().Conn(), &g.live, g.log.With("part", "fleet"))
+	if err != nil {
+		return err
+	}
+	ending.push("fleet", func(context.Context) error { joined.Leave(); return nil })
+	g.fleet = joined
 	return nil
 }
 

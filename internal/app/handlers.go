@@ -52,6 +52,7 @@ type shared struct {
 	log      *slog.Logger
 	drain    time.Duration
 	live     live
+	fleet    postgres.Fleet // nil where no other gateway shares the spool
 }
 
 // live are the sessions of each target of kind postgres, which outlive its
@@ -71,6 +72,17 @@ func (l *live) of(target string) *postgres.Live {
 		l.by[target] = new(postgres.Live)
 	}
 	return l.by[target]
+}
+
+// Cancel implements fleet.Sessions.
+func (l *live) Cancel(target string, pid uint32, secret []byte) func(context.Context) error {
+	l.mu.Lock()
+	one := l.by[target]
+	l.mu.Unlock()
+	if one == nil {
+		return nil
+	}
+	return one.Cancel(pid, secret)
 }
 
 // signIn is the authenticator of the configuration of now, and the authorities of
@@ -302,7 +314,7 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 		Catalog:        catalogs.of,
 		Classification: func() postgres.Classification { return s.classes.Load() },
 		Dial:           servers.Dial,
-		Live:           s.live.of(name), Log: s.log, Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"target": name}, s.metrics),
+		Live:           s.live.of(name), Fleet: s.fleet, Log: s.log, Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"target": name}, s.metrics),
 	})
 	if err != nil {
 		return nil, err
