@@ -13,6 +13,12 @@ allow if {
 	input.operation.action in {"select", "set"}
 }
 
+# Targets that differ in how the gateway gets to the server.
+allow if {
+	regex.match(`^(up|plain)-`, input.target.name)
+	input.operation.action == "select"
+}
+
 allow if input.target.name == "lame-api"
 
 allow if {
