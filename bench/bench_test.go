@@ -180,7 +180,7 @@ func TestGatewaysFiles(t *testing.T) {
 	if err != nil || len(r.Errors) > 0 {
 		t.Errorf("%v %v", err, r.Errors)
 	}
-	rig := &rig{ports: ports{upstream: 1, buffered: 2, durable: 3, headers: 4, headersDurable: 5, json: 6, jsonDurable: 7}}
+	rig := &rig{ports: ports{upstream: 1, buffered: 2, durable: 3, relayBuffered: 8, relayDurable: 9, headers: 4, headersDurable: 5, json: 6, jsonDurable: 7}}
 	text := "identity: {issuers: [{url: \"http://127.0.0.1:9\"}]}\ntargets:\n" + rig.targets("127.0.0.1:5432")
 	cfg, err := config.Parse([]byte(text), t.TempDir())
 	if err != nil {

@@ -20,9 +20,13 @@ type route struct {
 // The routes that others are compared with, and the gateway's own.
 const (
 	routeDirect   = "direct"
+	routeRelay    = "relay"
 	routeEcho     = "echo"
 	routeBuffered = "weir-buffered"
 	routeDurable  = "weir-durable"
+
+	routeRelayBuffered = "weir-relay-buffered"
+	routeRelayDurable  = "weir-relay-durable"
 )
 
 // makeRoutes says where each way begins, once all of them run.
@@ -46,11 +50,13 @@ func (r *rig) makeRoutes(context.Context) error {
 	r.routes = []*route{
 		{id: routeDirect, label: "direct", port: r.stage.Postgres.Port(), urls: http(p.upstream, p.upstream)},
 		{id: "envoy", label: "Envoy alone", port: p.envoy.postgres, urls: http(p.envoy.json, p.envoy.json), parts: own("envoy", "")},
-		{id: "relay", label: "Envoy, bare Go relay", port: p.relayEnvoy.postgres, parts: own("relay-envoy", "relay")},
+		{id: routeRelay, label: "Envoy, bare Go relay", port: p.relayEnvoy.postgres, parts: own("relay-envoy", "relay")},
 		{id: routeEcho, label: "Envoy, ext_proc echo (grpc-go)", port: p.echoEnvoy.postgres, urls: http(p.echoEnvoy.headers, p.echoEnvoy.json), parts: own("echo-envoy", "echo")},
 		{id: "extproc", label: "Envoy, weir's transport as an echo", port: p.procEnvoy.postgres, parts: own("extproc-envoy", "extproc")},
 		{id: routeBuffered, label: "weir, buffered", port: p.buffered, bearer: r.token, urls: http(p.headers, p.json), parts: gateway},
 		{id: routeDurable, label: "weir, durable", port: p.durable, bearer: r.token, urls: http(p.headersDurable, p.jsonDurable), parts: gateway},
+		{id: routeRelayBuffered, label: "weir, relay, buffered", port: p.relayBuffered, bearer: r.token, parts: gateway},
+		{id: routeRelayDurable, label: "weir, relay, durable", port: p.relayDurable, bearer: r.token, parts: gateway},
 	}
 	if p.pgbouncer != 0 {
 		bouncer := &route{id: "pgbouncer", label: "pgbouncer", port: p.pgbouncer, parts: own("", "pgbouncer")}

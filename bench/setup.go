@@ -27,6 +27,7 @@ type ports struct {
 	upstream, relay, pgbouncer              int
 	envoy, relayEnvoy, echoEnvoy, procEnvoy envoyPorts
 	buffered, durable                       int // of the gateway: PostgreSQL
+	relayBuffered, relayDurable             int // the same over transport: relay
 	headers, headersDurable                 int
 	json, jsonDurable                       int
 }
@@ -38,7 +39,7 @@ type envoyPorts struct{ postgres, json, headers int }
 func (r *rig) findPorts(ctx context.Context) error {
 	p := &r.ports
 	all := []*int{
-		&p.upstream, &p.relay, &p.pgbouncer, &p.buffered, &p.durable, &p.headers, &p.headersDurable, &p.json, &p.jsonDurable,
+		&p.upstream, &p.relay, &p.pgbouncer, &p.buffered, &p.durable, &p.relayBuffered, &p.relayDurable, &p.headers, &p.headersDurable, &p.json, &p.jsonDurable,
 	}
 	for _, e := range []*envoyPorts{&p.envoy, &p.relayEnvoy, &p.echoEnvoy, &p.procEnvoy} {
 		all = append(all, &e.postgres, &e.json, &e.headers)
@@ -95,16 +96,20 @@ func (r *rig) startStage(ctx context.Context) error {
 func (r *rig) targets(database string) string {
 	var b strings.Builder
 	for _, t := range []struct {
-		name, evidence string
-		port           int
-	}{{"bench-buffered", "buffered", r.ports.buffered}, {"bench-durable", "durable", r.ports.durable}} {
+		name, evidence, transport string
+		port                      int
+	}{
+		{"bench-buffered", "buffered", "ext_proc", r.ports.buffered}, {"bench-durable", "durable", "ext_proc", r.ports.durable},
+		{"bench-relay-buffered", "buffered", "relay", r.ports.relayBuffered}, {"bench-relay-durable", "durable", "relay", r.ports.relayDurable},
+	} {
 		fmt.Fprintf(&b, `  %s:
     kind: postgres
     listen: %s
     tls: off
     evidence: %s
+    transport: %s
     upstream: {address: %s, user: %s, password: secret:bench, database: %s, tls: disable}
-`, t.name, local(t.port), t.evidence, database, databaseUser, databaseName)
+`, t.name, local(t.port), t.evidence, t.transport, database, databaseUser, databaseName)
 	}
 	for _, t := range []struct {
 		name, inspect, evidence string
