@@ -203,3 +203,24 @@ func TestPolicyReload(t *testing.T) {
 		answers(t, conn)
 	})
 }
+
+// A target's transport changes while the gateway runs: its sessions of before have
+// their time, and new ones come the other way.
+func TestTransportChanges(t *testing.T) {
+	w := own(t, stage.Options{Transport: "ext_proc", Edit: func(s *stage.Settings) { s.Extra = "drain: {targets: 5m}" }})
+	first := w.pgx(t, w.agent(t), pgx.QueryExecModeExec)
+	for _, to := range []string{"relay", "ext_proc"} {
+		w.configure(t, func(s *stage.Settings) { s.Transport = to })
+		soon(t, "the status says so", func() bool { return strings.Contains(w.status(t).out, "  "+to+"  ") })
+		soon(t, "sessions come by "+to, func() bool {
+			conn, err := w.dial(t.Context(), w.agent(t), nil)
+			if err != nil {
+				return false
+			}
+			defer func() { _ = conn.Close(context.Background()) }()
+			return (w.metric(t, "weir_relay_connections_open") == "1") == (to == "relay")
+		})
+		answers(t, first)
+	}
+	expect(t, w.status(t).out, "!problem")
+}
