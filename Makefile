@@ -16,7 +16,7 @@ FUZZTIME ?= 10s
 TIMEOUT  ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up build setup check fmt fmt-check lint policy test test-short test-race fuzz bench vuln clean clean-all
+.PHONY: help demo up build setup check fmt fmt-check lint policy test test-short test-race fuzz drivers bench vuln clean clean-all
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 		echo "fuzz $$name in $$dir"; \
 		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null || exit 1; \
 	done
+
+drivers: setup ## prove every driver and tool, those too that `make test` leaves out
+	WEIR_DRIVERS=all $(GO) test -timeout $(TIMEOUT) -v ./integration/drivers
 
 bench: setup ## measure what the gateway costs, into bench/RESULTS.md (25 minutes on a quiet machine; BENCH=-quick tries it)
 	$(GO) run ./bench $(BENCH)

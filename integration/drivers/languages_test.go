@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -15,12 +16,18 @@ import (
 // python plays a script of this folder's python on both sides.
 func python(t *testing.T, script string, allowed ...difference) {
 	t.Helper()
+	pythonWith(t, "requirements.txt", nil, script, allowed...)
+}
+
+// pythonWith is python with other packages, and more in the environment.
+func pythonWith(t *testing.T, requirements string, env []string, script string, allowed ...difference) {
+	t.Helper()
 	packages := setUp(t, func(i *parts.Installer) (string, error) {
-		return i.Python(t.Context(), "drivers-python", filepath.Join("python", "requirements.txt"))
+		return i.Python(t.Context(), "drivers-python", filepath.Join("python", requirements))
 	})
 	passes(t, sameProgram(t, bothAs(t, superRole, ""), func(ctx context.Context, _ *side) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, "python3", "-B", filepath.Join("python", script))
-		cmd.Env = []string{"PYTHONPATH=" + packages, "PYTHONWARNINGS=ignore", "PYTHONUTF8=1"}
+		cmd.Env = append(env[:len(env):len(env)], "PYTHONPATH="+packages, "PYTHONWARNINGS=ignore", "PYTHONUTF8=1")
 		return cmd
 	}, allowed...))
 }
@@ -115,3 +122,13 @@ func TestPostgresJS(t *testing.T) { node(t, "drive_postgresjs.mjs") }
 
 // Where there is no Java, or no Maven to fetch the driver, this is skipped.
 func TestPgjdbc(t *testing.T) { java(t, "DrivePgjdbc", "pgjdbc.lock") }
+
+// Npgsql comes with a .NET runtime of 70 MB, which not every run should fetch.
+func TestNpgsql(t *testing.T) {
+	if os.Getenv("WEIR_DRIVERS") != "all" || runtime.GOOS+"/"+runtime.GOARCH != "linux/amd64" {
+		t.Skip("only with WEIR_DRIVERS=all, as `make drivers` sets it, on linux/amd64")
+	}
+	// That runtime speaks TLS by OpenSSL 1.1, which is beside the PostgreSQL server.
+	libraries := filepath.Join(filepath.Dir(ready(t).stage.Parts.PostgresBin), "lib")
+	pythonWith(t, "requirements-npgsql.txt", []string{"LD_LIBRARY_PATH=" + libraries, "CLR_OPENSSL_VERSION_OVERRIDE=1.1"}, "drive_npgsql.py")
+}
