@@ -186,7 +186,7 @@ func TestGatewaysFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := len(cfg.Targets); got != 6 {
+	if got := len(cfg.Targets); got != 8 {
 		t.Errorf("%d targets", got)
 	}
 }
