@@ -146,6 +146,27 @@ func TestCopyChecksTheCatalog(t *testing.T) {
 	}
 }
 
+// pg_dump's transaction changes nothing that COPY depends on.
+func TestCopyAsPgDumpDoes(t *testing.T) {
+	_, address := maskedWorld(t)
+	conn := connect(t, dsn(address))
+	for _, sql := range []string{
+		"SELECT pg_catalog.set_config('search_path', '', false)", "SET statement_timeout = 0", "SET row_security = off",
+		"BEGIN", "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", "LOCK TABLE public.customers IN ACCESS SHARE MODE",
+	} {
+		if _, err := conn.Exec(context.Background(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	got, tag, err := copied(t, conn, "COPY public.customers (id, name, ssn, card, born) TO stdout;")
+	if err != nil || tag != "COPY 100" || leaks([]byte(got)) {
+		t.Errorf("%s, %v, %.100q", tag, err, got)
+	}
+	if _, tag, err = copied(t, conn, "COPY public.notes (id, body) TO stdout;"); err != nil || tag != "COPY 0" {
+		t.Errorf("what no mask touches: %s, %v", tag, err)
+	}
+}
+
 func TestCopyLimits(t *testing.T) {
 	w, server := realWorld(t, pgserver.Options{})
 	limit := gate.Limits{MaxRows: 10}
