@@ -107,6 +107,7 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.scale, "scale", 10, "pgbench's scale: 100,000 accounts each")
 	f.StringVar(&only, "only", "", "measure only workloads whose name matches this expression")
 	f.StringVar(&o.weir, "weir", "", "the gateway's program (default: built from this tree)")
+	f.StringVar(&o.dir, "dir", "", "where the folder bench of everything that runs is made anew (default .weir); two runs at a time need two")
 	f.StringVar(&o.out, "out", "", "file for the results (default bench/RESULTS.md; with -quick or -only .weir/bench-RESULTS.md)")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -127,7 +128,10 @@ func parse(args []string) (options, error) {
 	if err != nil {
 		return o, err
 	}
-	o.dir = filepath.Join(root, "bench")
+	if o.dir == "" {
+		o.dir = root
+	}
+	o.dir = filepath.Join(o.dir, "bench")
 	if o.out == "" {
 		o.out = filepath.Join(filepath.Dir(root), "bench", "RESULTS.md")
 		if o.quick || only != "" {
