@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ func pythonWith(t *testing.T, requirements string, env []string, script string, 
 	})
 	passes(t, sameProgram(t, bothAs(t, superRole, ""), func(ctx context.Context, _ *side) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, "python3", "-B", filepath.Join("python", script))
-		cmd.Env = append(env[:len(env):len(env)], "PYTHONPATH="+packages, "PYTHONWARNINGS=ignore", "PYTHONUTF8=1")
+		cmd.Env = slices.Concat(env, []string{"PYTHONPATH=" + packages, "PYTHONWARNINGS=ignore", "PYTHONUTF8=1"})
 		return cmd
 	}, allowed...))
 }
