@@ -31,7 +31,8 @@ const (
 )
 
 // Serve is the child's whole life: it runs the engine, a library or a clickhouse
-// program, with the arguments of `clickhouse local`. The process ends when its
+// program, with the arguments of `clickhouse local`, at a lower priority than the
+// gateway's. The process ends when its
 // standard input closes; Serve returns only with an error.
 func Serve(path string, args []string) error {
 	if err := yieldProcessor(); err != nil {
