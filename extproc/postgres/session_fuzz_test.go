@@ -47,7 +47,7 @@ func (s *strictServer) serve(b *pgproto3.Backend) error {
 		}
 		s.handle(m)
 		if b.Flush() != nil {
-			return nil // the gateway has left
+			return io.EOF // the gateway has left
 		}
 	}
 }
