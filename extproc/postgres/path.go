@@ -34,7 +34,7 @@ func (s *session) searchPath(ctx context.Context) (path []string, certain bool, 
 	s.mu.Lock()
 	// Behind an error the server looks at nothing, and a Sync of ours would end that.
 	// It would commit what the client has run without one, too.
-	failed := s.txStatus == txFailed || s.queue.skipping || s.unsynced && s.txStatus != txIdle
+	failed := s.txStatus == txFailed || s.queue.skipping || s.unsynced
 	s.pathChanged = failed // what changes from here on is noted again
 	s.mu.Unlock()
 	if failed {
