@@ -189,6 +189,11 @@ func TestGatewaysFiles(t *testing.T) {
 	if got := len(cfg.Targets); got != 8 {
 		t.Errorf("%d targets", got)
 	}
+	for name, target := range cfg.Targets {
+		if target.Kind == config.Postgres && !classes.Classified(name) {
+			t.Errorf("nothing is masked at %s", name)
+		}
+	}
 }
 
 func TestEnvoyTakesTheConfigurations(t *testing.T) {
