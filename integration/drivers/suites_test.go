@@ -3,7 +3,6 @@ package drivers
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,13 +13,15 @@ import (
 	"time"
 )
 
-var wholeSuites = flag.Bool("suites", false, "run the drivers' own test suites whole (`make drivers`), not the quick part of them")
+// wholeSuites runs the drivers' own test suites whole (`make drivers`), not the quick
+// part of them.
+var wholeSuites = os.Getenv("WEIR_DRIVERS") == "all"
 
 // upstreamSuite is the tests that a driver ships in its module.
 type upstreamSuite struct {
 	module, pkg string
 	setup       string // by the superuser
-	quick       string // what runs without -suites, "" for nothing
+	quick       string // what runs without wholeSuites, "" for nothing
 	skip        string // what cannot run at all, on either side
 	env         func(*side) []string
 	// differs are the tests that pass directly only, and why.
@@ -60,7 +61,7 @@ var passed = regexp.MustCompile(`(?m)^\s*--- PASS: (\S+)`)
 // What passes directly passes through the gateway, of the tests that the drivers ship.
 func TestUpstreamSuites(t *testing.T) {
 	for name, suite := range suites {
-		if suite.quick == "" && !*wholeSuites {
+		if suite.quick == "" && !wholeSuites {
 			continue
 		}
 		t.Run(name, func(t *testing.T) { suite.compare(t) })
@@ -71,7 +72,7 @@ func (u *upstreamSuite) compare(t *testing.T) {
 	sides := bothAs(t, superRole, u.setup)
 	dir, binary := u.build(t)
 	args := []string{"-test.v", "-test.skip=" + u.skip}
-	if !*wholeSuites {
+	if !wholeSuites {
 		args = append(args, "-test.run="+u.quick)
 	}
 	through := map[string]bool{}
