@@ -14,7 +14,7 @@ func TestCopyDataBeforeTheServerAsks(t *testing.T) {
 	defer w.tellLog()
 	server := newFakeServer()
 	server.after = func(b *pgproto3.Backend) error {
-		if err := answerUntil(b, statement); err != nil {
+		if err := answerUntil(b, statement, 0); err != nil {
 			return err
 		}
 		for range messages {

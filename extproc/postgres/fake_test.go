@@ -168,10 +168,14 @@ func (s *fakeServer) session(b *pgproto3.Backend, conn net.Conn) error {
 }
 
 // answerAll answers every statement with one row that holds its text.
-func answerAll(b *pgproto3.Backend) error { return answerUntil(b, "") }
+func answerAll(b *pgproto3.Backend) error { return answerUntil(b, "", 0) }
 
-// answerUntil is answerAll up to a simple query, which it leaves unanswered.
-func answerUntil(b *pgproto3.Backend, query string) error {
+// answerFirst answers what the gateway asks when a session begins.
+func answerFirst(b *pgproto3.Backend) error { return answerUntil(b, "", 1) }
+
+// answerUntil is answerAll up to a simple query, which it leaves unanswered, or
+// to the last of so many Syncs.
+func answerUntil(b *pgproto3.Backend, query string, syncs int) error {
 	texts := map[string]string{}
 	portals := map[string]string{}
 	row := func(text string) {
@@ -212,6 +216,9 @@ func answerUntil(b *pgproto3.Backend, query string) error {
 			b.Send(&pgproto3.CloseComplete{})
 		case *pgproto3.Sync:
 			b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+			if syncs--; syncs == 0 {
+				return b.Flush()
+			}
 		case *pgproto3.Terminate:
 			return nil
 		}

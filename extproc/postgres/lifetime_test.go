@@ -381,6 +381,9 @@ func TestServerOutOfOrder(t *testing.T) {
 			w := fakeWorld(t)
 			server := newFakeServer()
 			server.after = func(b *pgproto3.Backend) error {
+				if err := answerFirst(b); err != nil {
+					return err
+				}
 				for _, m := range messages {
 					b.Send(m)
 				}

@@ -22,6 +22,9 @@ type probe struct {
 // that depends on statements which have not been answered yet, and where it
 // cannot be asked for.
 func (s *session) searchPath(ctx context.Context) (path []string, certain bool, err error) {
+	if err := s.firstPath(ctx); err != nil {
+		return nil, false, err
+	}
 	s.mu.Lock()
 	known := !s.pathChanged
 	s.mu.Unlock()
@@ -40,22 +43,46 @@ func (s *session) searchPath(ctx context.Context) (path []string, certain bool, 
 	if failed {
 		return s.path, false, nil
 	}
-	return s.askPath(ctx)
+	certain, err = s.takePath(ctx, s.askPath())
+	return s.path, certain, err
+}
+
+// askFirst asks before the client does, so that its first text waits for no
+// question of ours. What changes from here on is noted.
+func (s *session) askFirst() {
+	s.pathChanged = false
+	s.asking = s.askPath()
+}
+
+// firstPath takes the answer to that.
+func (s *session) firstPath(ctx context.Context) error {
+	p := s.asking
+	if p == nil {
+		return nil
+	}
+	s.asking = nil
+	_, err := s.takePath(ctx, p)
+	return err
 }
 
 // askPath asks the server. SHOW needs no snapshot, so the session's transaction
 // is not touched by it.
-func (s *session) askPath(ctx context.Context) ([]string, bool, error) {
+func (s *session) askPath() *probe {
 	p := &probe{}
 	s.send(questions("SHOW search_path", "SHOW role"), answer{want: wantProbe, hidden: true, probe: p})
+	return p
+}
+
+// takePath waits for the answer. certain is false where there was none.
+func (s *session) takePath(ctx context.Context, p *probe) (certain bool, err error) {
 	if err := s.await(ctx, func() bool { return p.done }); err != nil {
-		return nil, false, err
+		return false, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.failed || len(p.values) != 2 {
 		s.pathChanged = true
-		return s.path, false, nil
+		return false, nil
 	}
 	user := p.values[1]
 	if user == "none" {
@@ -68,7 +95,7 @@ func (s *session) askPath(ctx context.Context) ([]string, bool, error) {
 		}
 	}
 	s.settingsInTx = s.settingsInTx && s.txStatus != txIdle
-	return s.path, true, nil
+	return true, nil
 }
 
 // questions makes the messages that run statements without arguments and leave

@@ -58,6 +58,7 @@ type session struct {
 	segmentOpen atomic.Bool // messages have been taken since the last Sync; read by others too
 	unsynced    bool        // messages have been taken that no Sync has followed: one may commit, or end an error
 	path        []string
+	asking      *probe // for the path, since the session began; nil once that was answered
 	resolving   int
 	asked       time.Time // when an unknown name last had the catalog read again
 	values      [][]byte  // scratch of Bind
@@ -157,6 +158,7 @@ func (s *session) run(ctx context.Context) {
 	defer s.live.remove(s)
 	release := s.watch(ctx)
 
+	s.askFirst()
 	go func() {
 		defer close(s.serverEnd)
 		s.endServerSide(s.fromServer())
