@@ -54,9 +54,14 @@ func play(t *testing.T, c *rawClient, file string) {
 		case strings.HasPrefix(line, "< "):
 			c.send(send...)
 			send = nil
-			got := describeMessage(c.receive())
+			m := c.receive()
+			got := describeMessage(m)
 			for got == "" { // a parameter status
-				got = describeMessage(c.receive())
+				m = c.receive()
+				got = describeMessage(m)
+			}
+			if e, ok := m.(*pgproto3.ErrorResponse); ok && leaks([]byte(e.Message+e.Detail+e.Hint+e.Where)) {
+				t.Fatalf("a protected value was delivered in an error: %+v", e)
 			}
 			if leaks([]byte(got)) {
 				t.Fatalf("a protected value was delivered: %s", got)

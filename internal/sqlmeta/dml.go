@@ -52,13 +52,27 @@ func nth(rows *rowset, i int) value {
 func (r *run) setClause(it *item, list []*pg.Node, l *level) {
 	for _, n := range list {
 		t := n.GetResTarget()
-		for _, s := range t.GetIndirection() {
-			i := s.GetAIndices()
-			r.use(r.expr(i.GetLidx(), l).join(r.expr(i.GetUidx(), l)), UseFilter)
-		}
+		r.subscripts(t, l)
 		rows := rowset{columns: []field{{value: r.expr(t.GetVal(), l)}}}
 		r.assign(it, []string{t.GetName()}, &rows)
 	}
+}
+
+// subscripts notes what stands in the brackets behind a column that is written:
+// column[expression].
+func (r *run) subscripts(t *pg.ResTarget, l *level) {
+	for _, s := range t.GetIndirection() {
+		i := s.GetAIndices()
+		r.use(r.expr(i.GetLidx(), l).join(r.expr(i.GetUidx(), l)), UseFilter)
+	}
+}
+
+// insertedNames is the column list of an INSERT, nil where there is none.
+func (r *run) insertedNames(list []*pg.Node, l *level) []string {
+	for _, n := range list {
+		r.subscripts(n.GetResTarget(), l)
+	}
+	return resultNames(list)
 }
 
 func resultNames(list []*pg.Node) []string {
@@ -79,7 +93,7 @@ func (r *run) insert(s *pg.InsertStmt, outer *level) rowset {
 	r.withClause(s.GetWithClause(), l)
 	it := r.target(s.GetRelation())
 	var rows rowset
-	names := resultNames(s.GetCols())
+	names := r.insertedNames(s.GetCols(), l)
 	if s.GetSelectStmt() != nil {
 		rows = r.query(s.GetSelectStmt(), l)
 		if names == nil && !rows.open && len(rows.columns) < len(it.columns) {

@@ -47,7 +47,7 @@ func (r *run) mergeWhen(w *pg.MergeWhenClause, it *item, source []*item, on valu
 			for _, n := range w.GetValues() {
 				rows.columns = append(rows.columns, field{value: r.expr(n, l)})
 			}
-			names := resultNames(w.GetTargetList())
+			names := r.insertedNames(w.GetTargetList(), l)
 			if names == nil && len(rows.columns) < len(it.columns) {
 				names = namesOf(it.columns[:len(rows.columns)])
 			}
