@@ -146,11 +146,11 @@ func (i Introduce) guard(sh *shape) {
 	// A function that may be another than the one that was found.
 	hides = hides || len(sh.sql.Functions) > 0 && slices.Contains(sh.risks, sqlmeta.RiskAfterChange)
 	// A view of pg_settings may be written, which changes settings; a temporary one
-	// is not in the catalog, so that nobody would see that later.
-	hides = hides || sh.ddl && slices.ContainsFunc(sh.sql.Tables, func(t gate.Table) bool {
-		return t.Schema == "pg_catalog" && t.Name == "pg_settings"
-	})
-	if hides {
+	// is not in the catalog, so that nobody would see that later. What is made under
+	// that name would be taken for it, or it for that while the path is not certain.
+	hides = hides || (sh.ddl || slices.Contains(sh.risks, sqlmeta.RiskAfterChange)) &&
+		slices.ContainsFunc(sh.sql.Tables, func(t gate.Table) bool { return t.Name == "pg_settings" })
+	if hides || sh.unfound {
 		sh.addRisk(riskIdentityHidden)
 	}
 }

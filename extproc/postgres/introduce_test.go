@@ -24,6 +24,23 @@ const ledgerSQL = `
 	CREATE POLICY own ON ledger USING (owner = current_setting('weir.subject', true));
 	GRANT ALL ON ledger TO weir_orders;
 	CREATE FUNCTION run(text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE $1; END $$;
+	CREATE TABLE boxes (list int[]);
+	GRANT ALL ON boxes TO weir_orders;
+	ALTER TABLE boxes OWNER TO weir_orders;
+	CREATE TABLE parted (a text) PARTITION BY LIST (a);
+	ALTER TABLE parted OWNER TO weir_orders;
+	CREATE DOMAIN short AS text;
+	ALTER DOMAIN short OWNER TO weir_orders;
+	CREATE SCHEMA elsewhere;
+	CREATE TABLE elsewhere.pg_settings (name text, setting text);
+	GRANT ALL ON SCHEMA elsewhere TO weir_orders;
+	GRANT ALL ON elsewhere.pg_settings TO weir_orders;
+	CREATE VIEW my_settings AS SELECT * FROM pg_settings;
+	CREATE VIEW over_settings AS SELECT * FROM my_settings;
+	GRANT ALL ON my_settings, over_settings TO weir_orders;
+	CREATE VIEW mine AS SELECT 1 AS one;
+	ALTER VIEW mine OWNER TO weir_orders;
+	ALTER TABLE notes OWNER TO weir_orders;
 	ALTER ROLE weir_orders SET weir.subject = 'of the role';
 	ALTER DATABASE shop SET application_name = 'of the database';`
 
@@ -65,6 +82,11 @@ func TestIdentityAttacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := dialRaw(t, address)
+	for _, sql := range []string{"SET my.x = 'work_mem'", "SET bytea_output = 'escape'", "PREPARE said(text) AS SELECT $1"} {
+		if got := c.ask(sql); !strings.HasPrefix(got[0], "done ") {
+			t.Fatal(sql, got)
+		}
+	}
 	for line := range strings.Lines(string(raw)) {
 		sql := strings.TrimSpace(line)
 		if strings.HasPrefix(sql, "--") {
@@ -155,7 +177,7 @@ func TestIntroducedSessionsWork(t *testing.T) {
 	for _, sql := range []string{
 		"SELECT id, upper(name), count(*) OVER () FROM customers WHERE id = 1", "SET work_mem = '8MB'", "SELECT set_config('work_mem', '1MB', false)",
 		"SELECT set_config(name, '2MB', false) FROM pg_settings WHERE name = 'work_mem'", "SELECT * FROM pg_settings LIMIT 1", "SHOW ALL",
-		"CREATE TEMP TABLE t (a int)", "INSERT INTO t VALUES (1)", "CREATE VIEW mine AS SELECT id FROM customers", "ALTER ROLE weir_orders RESET ALL",
+		"CREATE TEMP TABLE t (a int)", "INSERT INTO t VALUES (1)", "CREATE VIEW ours AS SELECT id FROM customers", "ALTER ROLE weir_orders RESET ALL",
 		"UPDATE orders SET total = total WHERE id = 1", "SELECT current_setting('weir.subject')", "SHOW weir.session",
 	} {
 		if got := c.ask(sql); !strings.HasPrefix(got[len(got)-2], "done ") {

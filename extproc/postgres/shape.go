@@ -19,6 +19,7 @@ type shape struct {
 	flows       []flow   // which columns are written from which others
 	catalog     sqlmeta.Catalog
 	opaque      bool // a part of what is delivered could not be traced
+	unfound     bool // it executes a prepared statement that was not found
 	unknown     bool // it touches a relation that the catalog does not have
 	copies      bool // COPY, which changes what messages mean
 	ddl         bool
@@ -192,6 +193,7 @@ func (b *shapeBuilder) prepared(text []sqlmeta.Statement, resolve resolver) erro
 	explained := text[len(text)-1].Outputs != nil // EXPLAIN EXECUTE delivers a plan
 	switch {
 	case inner == nil || len(inner.results) != 1:
+		b.unfound = b.unfound || p.Kind == sqlmeta.PrepareExecute
 		b.deliver(result{opaque: true})
 	case explained:
 		b.merge(inner)
@@ -228,6 +230,7 @@ func (b *shapeBuilder) merge(inner *shape) {
 	b.opaque = b.opaque || inner.opaque
 	b.unknown = b.unknown || inner.unknown
 	b.ddl = b.ddl || inner.ddl
+	b.unfound = b.unfound || inner.unfound
 	b.settings = b.settings || inner.settings
 }
 

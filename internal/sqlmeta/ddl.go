@@ -21,6 +21,9 @@ func (r *run) ddl(n *pg.Node, s *Statement) {
 	if risk, ok := ddlRisks[name]; ok {
 		r.risk(risk)
 	}
+	if q := n.GetRenameStmt(); q.GetRelation() != nil && q.GetSubname() == "" {
+		r.renamed(q.GetRelation(), q.GetNewname())
+	}
 	for _, c := range n.GetAlterTableStmt().GetCmds() {
 		r.risk(alterTableRisks[c.GetAlterTableCmd().GetSubtype()]...)
 	}
@@ -112,6 +115,15 @@ func (r *run) objects(n *pg.Node) {
 		r.dropped(d)
 	}
 	r.walk(n.ProtoReflect(), Write)
+}
+
+// renamed notes the name that a relation is given.
+func (r *run) renamed(rv *pg.RangeVar, name string) {
+	schema := rv.GetSchemaname()
+	if old, known := r.catalog.Relation(r.searchPath, schema, rv.GetRelname()); known {
+		schema = old.Schema
+	}
+	r.table(TableUse{schema, name, Write, false})
 }
 
 // dropped notes the relations that DROP names.

@@ -95,8 +95,10 @@ func show(name string) rowset {
 }
 
 // settingName is the setting that set_config changes; "" where it is not known
-// before it runs. It is known too where it is a column that WHERE holds to one
-// value, as pg_dump does it.
+// before it runs. It is known too where it is a column of pg_settings that WHERE
+// holds to one value, as pg_dump does it. Columns of anything else may be
+// expressions, which the server computes again: for WHERE one thing may come of
+// that, and another for set_config.
 func settingName(f *pg.FuncCall, l *level) string {
 	if len(f.GetArgs()) == 0 {
 		return ""
@@ -104,6 +106,9 @@ func settingName(f *pg.FuncCall, l *level) string {
 	name, ok := bareName(f.GetArgs()[0])
 	if !ok {
 		return constant(f.GetArgs()[0])
+	}
+	if len(l.items) != 1 || l.items[0].rel == nil || l.items[0].rel.Schema != "pg_catalog" || l.items[0].rel.Name != "pg_settings" {
+		return ""
 	}
 	c := l.condition.GetAExpr()
 	if c.GetKind() != pg.A_Expr_Kind_AEXPR_OP || len(c.GetName()) != 1 || c.GetName()[0].GetString_().GetSval() != "=" {
@@ -115,11 +120,26 @@ func settingName(f *pg.FuncCall, l *level) string {
 	return constant(c.GetRexpr())
 }
 
-// constant is the text of a string constant, with or without a cast; "" for
-// anything else.
+// constant is the text of a string constant, with or without one cast to text; ""
+// for anything else. Of other types something else may come out than went in:
+// '1259'::regclass::text is pg_class.
 func constant(n *pg.Node) string {
-	if c := n.GetTypeCast(); c != nil {
-		return constant(c.GetArg())
+	if c := n.GetTypeCast(); plainText(c.GetTypeName()) {
+		n = c.GetArg()
 	}
 	return n.GetAConst().GetSval().GetSval()
+}
+
+// plainText says that a type is text or varchar without a length, of the server
+// itself.
+func plainText(t *pg.TypeName) bool {
+	names := texts(t.GetNames())
+	if len(names) == 0 || len(names) > 2 || len(t.GetTypmods())+len(t.GetArrayBounds()) > 0 || t.GetSetof() || t.GetPctType() {
+		return false
+	}
+	last := names[len(names)-1]
+	if len(names) == 1 { // or another type of that name, of which set_config takes only what is text too
+		return last == "text"
+	}
+	return names[0] == "pg_catalog" && (last == "text" || last == "varchar")
 }
