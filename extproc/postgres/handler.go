@@ -60,6 +60,11 @@ func (h *Handler) ServeTunnel(ctx context.Context, t *extproc.Tunnel) {
 	if n := count.Add(1); t.Refused != nil && n > maxTold {
 		return
 	}
+	defer func() {
+		if start.counted {
+			h.live.sessions.Add(-1)
+		}
+	}()
 	start.bound(t.Client)
 	if t.Server != nil {
 		start.bound(t.Server)
@@ -158,14 +163,17 @@ func (h *Handler) signIn(ctx context.Context, start *startUp, g *greeting) (*ses
 		h.deps.Log.WarnContext(ctx, "the server did not answer", "target", h.cfg.Target.Name, "err", start.down)
 		return nil, h.unreachable()
 	}
-	if limit := h.cfg.MaxSessions; limit > 0 && h.live.Count() > limit {
-		return nil, fatal(codeTooManyConnections, "target %s has as many sessions as the gateway allows (%d)", h.cfg.Target.Name, limit)
-	}
 	principal, err := h.signInClient(ctx, g, &t.Peer)
 	if err != nil {
 		return nil, err
 	}
 	t.SignedIn()
+	// Who has not signed in does not count: a crowd without a token must not keep
+	// those out who have one.
+	start.counted = true
+	if n, limit := h.live.sessions.Add(1), h.cfg.MaxSessions; limit > 0 && n > int64(limit) {
+		return nil, fatal(codeTooManyConnections, "target %s has as many sessions as the gateway allows (%d)", h.cfg.Target.Name, limit)
+	}
 	database := g.params.database
 	if database == "" {
 		database = h.cfg.Upstream.Database

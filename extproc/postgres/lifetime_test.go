@@ -334,6 +334,22 @@ func TestTooManySessions(t *testing.T) {
 	}
 }
 
+// Who has not signed in takes no session from who has a token.
+func TestSessionsAreOfWhoSignedIn(t *testing.T) {
+	w := fakeWorld(t)
+	w.cfg.MaxSessions = 1
+	address := w.serve(newFakeServer().serve(t))
+	for range 3 {
+		k := newTalk(t, address)
+		k.write(startPacket(pgproto3.ProtocolVersion30, userShop...))
+		if m, err := k.b.Receive(); err != nil {
+			t.Fatal(m, err)
+		}
+	}
+	c := dialRaw(t, address)
+	sees(t, c.ask("SELECT 1"), "columns text", "row SELECT 1", "done SELECT 1", "ready I")
+}
+
 // Nothing is forwarded that could not be recorded, and nothing delivered.
 func TestEvidenceFails(t *testing.T) {
 	t.Run("before", func(t *testing.T) {

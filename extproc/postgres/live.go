@@ -12,9 +12,11 @@ import (
 // target that follow one another (a new configuration) share it, so that a
 // session of the old one still counts and can be cancelled.
 type Live struct {
-	count   atomic.Int64 // connections that were admitted
-	line    line         // those that have not signed in, and those that wait to
-	refused atomic.Int64 // connections that are being told that they were not admitted
+	count atomic.Int64 // connections that were admitted
+	line  line         // those that have not signed in, and those that wait to
+	// sessions are connections whose client has signed in.
+	sessions atomic.Int64
+	refused  atomic.Int64 // connections that are being told that they were not admitted
 
 	mu sync.Mutex
 	// Servers give out process ids, each its own: several sessions may have one.

@@ -13,8 +13,9 @@ import (
 // startUp is a connection that is no session yet: what bounds it in time, and
 // the way to its server.
 type startUp struct {
-	tunnel *extproc.Tunnel
-	end    time.Time // of the time for start-up and sign-in
+	tunnel  *extproc.Tunnel
+	end     time.Time // of the time for start-up and sign-in
+	counted bool      // among those who have signed in
 
 	// Of a server that Envoy connects to: whether it offers TLS, or why it did not
 	// answer.
