@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -130,13 +131,17 @@ func (c *Certificates) identify(leaf *x509.Certificate) (string, []Authority, *E
 
 const nobody = "the certificate names nobody who may sign in here"
 
-// nameMatches says whether a DNS name is what a pattern stands for. A name that
-// itself has a star is nobody's.
+// hostLabel is a label of a host's name (RFC 1123 section 2.1), with the underscore
+// that some have. A certificate's DNS name may be any ASCII: "spiffe://a.example.org"
+// and what has a star or a line break in it are nobody's.
+var hostLabel = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
+
+// nameMatches says whether a DNS name is what a pattern stands for.
 func nameMatches(pattern, name string) bool {
 	pattern = strings.ToLower(pattern)
 	if rest, ok := strings.CutPrefix(pattern, "*."); ok {
 		label, domain, _ := strings.Cut(name, ".")
-		return label != "" && !strings.Contains(name, "*") && domain == rest
+		return hostLabel.MatchString(label) && domain == rest
 	}
 	return pattern == name && !strings.Contains(name, "*")
 }
