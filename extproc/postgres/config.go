@@ -103,6 +103,9 @@ func (c Config) withDefaults() (Config, error) {
 	case c.Upstream.TLS == TLSVerifyFull && c.Upstream.ServerName == "":
 		return c, fmt.Errorf("postgres: target %s: verify-full needs the server's name", c.Target.Name)
 	}
+	if c.Upstream.TLS == TLSVerifyCA && c.Upstream.CA == nil {
+		return c, fmt.Errorf("postgres: target %s: verify-ca needs a CA: the system's sign anybody's certificate", c.Target.Name)
+	}
 	if m := c.Upstream.TLS; c.Upstream.Verified && m != TLSVerifyFull && m != TLSVerifyCA {
 		return c, fmt.Errorf("postgres: target %s: its credential goes to a verified server only, and the TLS mode is %s", c.Target.Name, m)
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -182,8 +183,18 @@ func TestCredentialForVerifiedServersOnly(t *testing.T) {
 	} {
 		w := fakeWorld(t)
 		w.cfg.Upstream.TLS, w.cfg.Upstream.ServerName, w.cfg.Upstream.Verified = mode, "db.internal", true
+		w.cfg.Upstream.CA = x509.NewCertPool()
 		if _, err := w.cfg.withDefaults(); (err == nil) != fine {
 			t.Errorf("%q: %v", mode, err)
 		}
+	}
+}
+
+// Without a CA and without a name anybody's certificate would do.
+func TestChainOfTheSystemIsNobodys(t *testing.T) {
+	w := fakeWorld(t)
+	w.cfg.Upstream.TLS, w.cfg.Upstream.CA = TLSVerifyCA, nil
+	if _, err := w.cfg.withDefaults(); err == nil {
+		t.Error("verify-ca with the system's CAs verifies nobody")
 	}
 }

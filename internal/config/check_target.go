@@ -171,6 +171,9 @@ func checkUpstreamTLS(up string, u *Upstream, r *report) {
 	if u.CA != "" && (u.TLS == TLSDisable || u.TLS == TLSPrefer || u.TLS == TLSRequire) {
 		r.add(up+".ca", fmt.Sprintf("is of no use with tls: %s, which verifies nothing", u.TLS), "write tls: verify-full")
 	}
+	if u.CA == "" && u.TLS == TLSVerifyCA {
+		r.add(up+".ca", "is missing: with tls: verify-ca and the system's CAs anybody's certificate would do", "write ca: file:PATH, or tls: verify-full")
+	}
 	if u.ServerName != "" && u.TLS != TLSVerifyFull && u.TLS != "" {
 		r.add(up+".server_name", fmt.Sprintf("is of no use with tls: %s", u.TLS), "write tls: verify-full")
 	}
