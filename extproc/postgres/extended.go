@@ -24,6 +24,7 @@ func (s *session) extended(kind byte, frame []byte) error {
 		if err = s.settleChain(); err == nil && !s.refusing {
 			s.send(frame)
 		}
+		return err // it begins nothing that would need a Sync
 	}
 	s.segmentOpen.Store(true)
 	s.unsynced = true

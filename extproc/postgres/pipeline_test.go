@@ -45,6 +45,17 @@ func TestPipelineOfThousands(t *testing.T) {
 	sees(t, c.ask("SELECT count(*) FROM notes"), "columns count", fmt.Sprintf("row %d", many), "done SELECT 1", "ready I")
 }
 
+// libpq sends a Flush behind the Sync of a pipeline. Nothing has begun with it, so the
+// gateway goes on to ask the server where names lead now.
+func TestFlushBehindSync(t *testing.T) {
+	w, server := realWorld(t, pgserver.Options{})
+	c := dialRaw(t, w.serve(server.Addr()))
+	c.send(script(run1("SELECT 1 AS a"), synced, []pgproto3.FrontendMessage{&pgproto3.Flush{}})...)
+	sees(t, c.until(1), "parsed", "bound", "row 1", "done SELECT 1", "ready I")
+	sees(t, c.ask("SET search_path TO public"), "done SET", "ready I")
+	sees(t, c.ask("SELECT 'é' AS e"), "columns e", "row é", "done SELECT 1", "ready I")
+}
+
 // What the server says of its own accord reaches an idle client at once.
 func TestMessagesAtAnyTime(t *testing.T) {
 	w, server := realWorld(t, pgserver.Options{})
