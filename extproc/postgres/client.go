@@ -69,17 +69,9 @@ func (s *session) message(kind byte, size int) error {
 		return err
 	}
 	if kind == msgQuery {
-		return malformed(s.query(frame))
+		return s.query(frame)
 	}
-	return malformed(s.extended(kind, frame))
-}
-
-// malformed makes the end of the session of a message that cannot be read.
-func malformed(err error) error {
-	if errors.Is(err, errMalformed) {
-		return fatal(codeProtocolViolation, "invalid message format")
-	}
-	return err
+	return s.extended(kind, frame)
 }
 
 // skips says that the client's messages are dropped up to its next Sync, because

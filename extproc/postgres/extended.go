@@ -1,6 +1,9 @@
 package postgres
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // extended handles a message of the extended protocol.
 func (s *session) extended(kind byte, frame []byte) error {
@@ -26,10 +29,25 @@ func (s *session) extended(kind byte, frame []byte) error {
 		}
 		return err // it begins nothing that would need a Sync
 	}
+	if wrong, ok := errors.AsType[malformed](err); ok {
+		err = s.refuseForm(wrong)
+	}
 	s.segmentOpen.Store(true)
 	s.unsynced = true
 	return err
 }
+
+// refuseForm answers a message whose fields cannot be read. Nobody can tell what it
+// is about, so it is never forwarded; what came before it stands, up to the error.
+func (s *session) refuseForm(wrong malformed) error {
+	if err := s.settleChain(); err != nil || s.refusing {
+		return err
+	}
+	return s.refuseExtended(unreadable(wrong))
+}
+
+// unreadable is what the server says of a message before it looks at anything else.
+func unreadable(err error) *problem { return missing(codeProtocolViolation, "%s", err) }
 
 func (s *session) parse(frame []byte) error {
 	if err := s.settleChain(); err != nil || s.refusing {
@@ -55,12 +73,12 @@ func (s *session) parse(frame []byte) error {
 }
 
 func (s *session) bind(frame []byte) error {
-	m, err := decodeBind(frame, s.values)
-	if err != nil {
-		return err
+	m, wrong := decodeBind(frame, s.values)
+	if wrong != nil && !m.named {
+		return wrong
 	}
 	s.values = m.values
-	continues := s.chain.open && s.chain.portal == nil && s.chain.statementName == m.statement
+	continues := wrong == nil && s.chain.open && s.chain.portal == nil && s.chain.statementName == m.statement
 	if !continues {
 		if err := s.settleChain(); err != nil || s.refusing {
 			return err
@@ -72,6 +90,9 @@ func (s *session) bind(frame []byte) error {
 	}
 	if b == nil {
 		return s.refuseExtended(noStatement(m.statement))
+	}
+	if wrong != nil { // the server looks for the statement before it reads on
+		return wrong
 	}
 	sh := s.chain.shape
 	if !continues {

@@ -20,7 +20,7 @@ func (s *session) functionCall(frame []byte) error {
 	}
 	m, err := decodeFunctionCall(frame)
 	if err != nil {
-		return err
+		return s.refuseCall(failed(codeProtocolViolation, "%s", err))
 	}
 	text, sh, types, p := s.calledShape(m.oid, len(m.arguments.values))
 	if p != nil {
@@ -86,8 +86,8 @@ func callText(f sqlmeta.Function, arguments int) string {
 	return "SELECT " + pgx.Identifier{f.Schema, f.Name}.Sanitize() + "(" + strings.Join(params, ", ") + ")"
 }
 
-// refuseCall answers a FunctionCall with an error. Unlike a query it leaves the
-// unnamed statement alone.
+// refuseCall answers a FunctionCall, or a Query that cannot be read, with an error.
+// Unlike a query it leaves the unnamed statement alone.
 func (s *session) refuseCall(p *problem) error {
 	s.cutChain()
 	if s.alone() {

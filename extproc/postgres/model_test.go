@@ -112,6 +112,25 @@ var modelCopies = []struct {
 	{"INSERT INTO model (n) VALUES (8); COPY model (n) FROM STDIN; COPY model (n) FROM STDIN", []string{"9\n"}},
 }
 
+// rawFrame is a message as it is sent, which need not be one.
+type rawFrame []byte
+
+func (m rawFrame) Encode(dst []byte) ([]byte, error) { return append(dst, m...), nil }
+func (m rawFrame) Decode([]byte) error               { return nil }
+func (m rawFrame) Frontend()                         {}
+
+// unreadables are messages whose fields cannot be read.
+var unreadables = []rawFrame{
+	appendMessage(nil, msgQuery, []byte("SELECT '\x00'\x00")), appendMessage(nil, msgQuery, []byte("no end")),
+	appendMessage(nil, msgParse, []byte("s1\x00SELECT '\x00'\x00\x00\x00")), appendMessage(nil, msgParse, []byte("\x00SELECT 2\x00\x00\x01\x00")),
+	appendMessage(nil, msgParse, []byte("\x00SELECT 2\x00\x00\x00more")), appendMessage(nil, msgParse, []byte("s1")),
+	appendMessage(nil, msgBind, []byte("\x00s1\x00")), appendMessage(nil, msgBind, []byte("\x00\x00\x00\x03\x00\x01")), appendMessage(nil, msgBind, []byte("p1\x00s1")),
+	appendMessage(nil, msgDescribe, []byte("S")), appendMessage(nil, msgDescribe, []byte("Xs1\x00")), appendMessage(nil, msgDescribe),
+	appendMessage(nil, msgClose, []byte("Sp1\x00s1\x00")), appendMessage(nil, msgClose, []byte("pp1\x00")),
+	appendMessage(nil, msgExecute, []byte("p1\x00\x00\x00")), appendMessage(nil, msgExecute, []byte("\x00\x00\x00\x00\x00\x00")),
+	appendMessage(nil, msgFunctionCall, []byte("\x00\x00\x00\xb1\x00\x00\x00\x02\x00\x00")), // int4pl
+}
+
 // modelMessage draws what a client sends that knows the protocol but not what it
 // does with it.
 func modelMessages(t *rapid.T) []pgproto3.FrontendMessage {
@@ -120,7 +139,7 @@ func modelMessages(t *rapid.T) []pgproto3.FrontendMessage {
 	statement := rapid.SampledFrom([]string{"", "", "s1", "s2"})
 	portal := rapid.SampledFrom([]string{"", "", "p1", "c1"})
 	rows := rapid.SampledFrom([]uint32{0, 0, 1, 2})
-	kinds := []string{"Q", "Q", "P", "P", "B", "B", "E", "E", "E", "DS", "DP", "CS", "CP", "S", "S", "H", "QQ", "F", "QC", "EC", "run", "run", "run"}
+	kinds := []string{"Q", "Q", "P", "P", "B", "B", "E", "E", "E", "DS", "DP", "CS", "CP", "S", "S", "H", "QQ", "F", "QC", "EC", "run", "run", "run", "raw"}
 	switch rapid.SampledFrom(kinds).Draw(t, "kind") {
 	case "Q":
 		return one(&pgproto3.Query{String: text.Draw(t, "text")})
@@ -145,6 +164,8 @@ func modelMessages(t *rapid.T) []pgproto3.FrontendMessage {
 		return one(&pgproto3.Flush{})
 	case "F":
 		return one(rapid.SampledFrom(modelCalls).Draw(t, "call"))
+	case "raw":
+		return one(rapid.SampledFrom(unreadables).Draw(t, "raw"))
 	case "QC", "EC":
 		return modelCopy(t)
 	case "run":
@@ -244,7 +265,7 @@ func (f modelFrame) canonical() string {
 			switch {
 			case strings.Contains(m.Message, "refused_by_policy") || strings.Contains(m.Message, "(model)"):
 				return "E refused"
-			case m.Code == "26000" || m.Code == "34000" || m.Code == "42883":
+			case m.Code == "26000" || m.Code == "34000" || m.Code == "42883" || m.Code == "08P01":
 				m.File, m.Line, m.Routine = "", 0, ""
 			}
 			f, _ = m.Encode(nil)
@@ -305,7 +326,7 @@ func converse(conn net.Conn, raw []byte, cuts []int, wait, messages int) []model
 	return frames
 }
 
-func signInModel(t *rapid.T, address, user, password, database string) net.Conn {
+func signInModel(t rapid.TB, address, user, password, database string) net.Conn {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ func (s *session) query(frame []byte) error {
 	}
 	text, err := decodeQuery(frame)
 	if err != nil {
-		return err
+		return s.refuseCall(unreadable(err)) // the server would not come to drop the unnamed statement
 	}
 	sh, p := s.analyseWith(s.ctx, text, s.within)
 	if p != nil {

@@ -3,7 +3,6 @@ package postgres
 import (
 	"bytes"
 	"errors"
-	"fmt"
 )
 
 // fromServer is the server's side of the session: it reads message by message
@@ -92,7 +91,7 @@ func (s *session) pop(w want) (answer, error) {
 	defer s.mu.Unlock()
 	first := s.queue.first()
 	if first == nil || first.want != w {
-		return answer{}, fmt.Errorf("an answer that is not owed: %w", errMalformed)
+		return answer{}, errors.New("an answer that is not owed")
 	}
 	a := s.queue.pop()
 	for i := range a.changes {

@@ -255,6 +255,9 @@ func FuzzSession(f *testing.F) {
 	} {
 		f.Add(encodeAll(seed))
 	}
+	for _, m := range unreadables {
+		f.Add(encodeAll(script(runNamed("s1", "p1", "SELECT 1"), []pgproto3.FrontendMessage{m}, run1("SELECT 2"), synced, []pgproto3.FrontendMessage{m, m}, synced)))
+	}
 	f.Fuzz(func(t *testing.T, said []byte) {
 		strict.taken()
 		w.ledger.forget()

@@ -69,7 +69,7 @@ func (g *greeting) askOAuth() (string, error) {
 	}
 	mechanism, length := c.string(), int32(c.uint32())
 	switch {
-	case c.bad:
+	case c.wrong != "":
 		return "", fatal(codeProtocolViolation, "malformed SASL response")
 	case mechanism != oauthMechanism:
 		return "", fatal(codeProtocolViolation, "client selected an invalid SASL authentication mechanism")

@@ -185,11 +185,8 @@ func gone(err error) bool {
 // describe names a failed start-up for the record.
 func (g *greeting) describe(err error) string {
 	var p *problem
-	switch {
-	case errors.As(err, &p):
+	if errors.As(err, &p) {
 		return p.message
-	case errors.Is(err, errMalformed):
-		return "malformed startup packet"
 	}
 	return fmt.Sprintf("start-up failed: %v", err)
 }

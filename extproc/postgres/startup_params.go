@@ -39,11 +39,11 @@ func parseStartup(b []byte) (*startupParams, []string, error) {
 	c := &cursor{b: b}
 	for {
 		name := c.string()
-		if c.bad || name == "" {
+		if c.wrong != "" || name == "" {
 			break
 		}
 		value := c.string()
-		if c.bad {
+		if c.wrong != "" {
 			break
 		}
 		switch {

@@ -3,7 +3,7 @@ package postgres
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
+	"fmt"
 )
 
 // Message types (PostgreSQL, "Message formats"). A letter may mean one thing
@@ -48,14 +48,25 @@ const (
 	msgCopyBothResponse = 'W'
 )
 
-var errMalformed = errors.New("malformed message")
+// malformed is what is wrong with a message whose fields cannot be read, in the
+// server's words (pqformat.c).
+type malformed string
+
+const (
+	noString     malformed = "invalid string in message"
+	tooShort     malformed = "insufficient data left in message"
+	noByte       malformed = "no data left in message"
+	wrongMessage malformed = "invalid message format"
+)
+
+func (m malformed) Error() string { return string(m) }
 
 // cursor reads the fields of one message. It is strict: what it reads must be
 // what the server reads, or the statement that was judged is not the one that
 // runs.
 type cursor struct {
-	b   []byte
-	bad bool
+	b     []byte
+	wrong malformed // the first thing that is, "" for nothing
 }
 
 func (c *cursor) string() string { return string(c.text()) }
@@ -64,7 +75,7 @@ func (c *cursor) string() string { return string(c.text()) }
 func (c *cursor) text() []byte {
 	i := bytes.IndexByte(c.b, 0)
 	if i < 0 {
-		c.fail()
+		c.fail(noString)
 		return nil
 	}
 	s := c.b[:i]
@@ -74,7 +85,7 @@ func (c *cursor) text() []byte {
 
 func (c *cursor) bytes(n int) []byte {
 	if n < 0 || n > len(c.b) {
-		c.fail()
+		c.fail(tooShort)
 		return nil
 	}
 	s := c.b[:n]
@@ -83,10 +94,11 @@ func (c *cursor) bytes(n int) []byte {
 }
 
 func (c *cursor) byte() byte {
-	if b := c.bytes(1); b != nil {
-		return b[0]
+	if len(c.b) == 0 {
+		c.fail(noByte)
+		return 0
 	}
-	return 0
+	return c.bytes(1)[0]
 }
 
 func (c *cursor) uint16() uint16 {
@@ -103,12 +115,19 @@ func (c *cursor) uint32() uint32 {
 	return 0
 }
 
-func (c *cursor) fail() { c.b, c.bad = nil, true }
+func (c *cursor) fail(wrong malformed) {
+	if c.b = nil; c.wrong == "" {
+		c.wrong = wrong
+	}
+}
 
 // end reports a field that was missing, or bytes that are left over.
 func (c *cursor) end() error {
-	if c.bad || len(c.b) > 0 {
-		return errMalformed
+	switch {
+	case c.wrong != "":
+		return c.wrong
+	case len(c.b) > 0:
+		return wrongMessage
 	}
 	return nil
 }
@@ -135,6 +154,7 @@ func decodeParse(frame []byte) (m parseMessage, err error) {
 // bindMessage is Bind. The values point into the message.
 type bindMessage struct {
 	portal, statement string
+	named             bool   // both names could be read
 	formats           []byte // of the parameters, two bytes each
 	values            [][]byte
 }
@@ -142,6 +162,7 @@ type bindMessage struct {
 func decodeBind(frame []byte, values [][]byte) (m bindMessage, err error) {
 	c := body(frame)
 	m.portal, m.statement = c.string(), c.string()
+	m.named = c.wrong == ""
 	m.formats = c.bytes(2 * int(c.uint16()))
 	m.values = c.values(values[:0])
 	c.bytes(2 * int(c.uint16())) // result formats
@@ -156,7 +177,7 @@ func (c *cursor) values(dst [][]byte) [][]byte {
 		if n != -1 {
 			v = c.bytes(int(n))
 		}
-		if c.bad {
+		if c.wrong != "" {
 			break
 		}
 		dst = append(dst, v)
@@ -188,10 +209,17 @@ type namedMessage struct {
 func decodeNamed(frame []byte) (m namedMessage, err error) {
 	c := body(frame)
 	m.kind, m.name = c.byte(), c.string()
-	if m.kind != 'S' && m.kind != 'P' {
-		c.fail()
+	if err := c.end(); err != nil {
+		return m, err
 	}
-	return m, c.end()
+	if m.kind != 'S' && m.kind != 'P' {
+		what := "DESCRIBE"
+		if frame[0] == msgClose {
+			what = "CLOSE"
+		}
+		return m, malformed(fmt.Sprintf("invalid %s message subtype %d", what, m.kind))
+	}
+	return m, nil
 }
 
 func decodeExecute(frame []byte) (m namedMessage, err error) {
