@@ -117,9 +117,11 @@ const (
 	riskIdentityHidden = "identity_hidden"
 )
 
-// hiding are the risks of what may change a setting without saying so.
+// hiding are the risks of what may change a setting without saying so. A way to
+// another server may lead back to this one, with other settings.
 var hiding = []string{
 	sqlmeta.RiskDynamicSQL, sqlmeta.RiskOpaqueFunction, sqlmeta.RiskUnknownFunction, sqlmeta.RiskCode, sqlmeta.RiskUnparsed,
+	sqlmeta.RiskRemote,
 }
 
 // guarded is shapeOf with the risks that a text has for what the server was told.

@@ -66,6 +66,7 @@ var ddlRisks = map[string]string{
 	"CreatePLangStmt":              RiskCode,
 	"CreateCastStmt":               RiskCode,
 	"CreateTransformStmt":          RiskCode,
+	"CreateRangeStmt":              RiskCode, // subtype_diff names a function
 	"CreateOpClassStmt":            RiskCode,
 	"CreateOpFamilyStmt":           RiskCode,
 	"AlterOpFamilyStmt":            RiskCode,

@@ -164,3 +164,10 @@ SELECT run('RESET weir.subject') WHERE false
 SELECT * FROM ledger WHERE owner OPERATOR(public.=) 'mallory'
 SELECT database_to_xml(true, true, '')
 SELECT ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, set_config(''weir.subject'', ''mallory'', false)::tsquery')
+CREATE TYPE made AS RANGE (subtype = text, subtype_diff = difference)
+CREATE SERVER made FOREIGN DATA WRAPPER postgres_fdw OPTIONS (options '-c weir.subject=mallory')
+ALTER SERVER loop OPTIONS (SET options '-c weir.subject=mallory')
+CREATE USER MAPPING FOR CURRENT_USER SERVER loop OPTIONS (user 'weir_orders', password 'guessed')
+CREATE FOREIGN TABLE made (owner text) SERVER loop OPTIONS (table_name 'ledger')
+IMPORT FOREIGN SCHEMA public FROM SERVER loop INTO elsewhere
+CREATE SUBSCRIPTION made CONNECTION 'options=''-c weir.subject=mallory''' PUBLICATION p
