@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -157,5 +158,27 @@ func TestUntrustworthyServers(t *testing.T) {
 				t.Errorf("got %q", got)
 			}
 		})
+	}
+}
+
+// refusing is a connection that takes nothing, and has said why.
+type refusing struct {
+	net.Conn
+	why error
+}
+
+func (refusing) Write([]byte) (int, error)  { return 0, syscall.EPIPE }
+func (r refusing) Read([]byte) (int, error) { return 0, r.why }
+
+// A server that refuses the gateway's certificate in TLS 1.3 may have closed the
+// connection before the gateway sends anything. It was reached all the same.
+func TestServerRefusesBeforeItIsAsked(t *testing.T) {
+	w := fakeWorld(t)
+	w.start()
+	for why, unreached := range map[error]bool{errors.New("remote error: tls: unknown certificate authority"): false, syscall.ECONNRESET: true} {
+		_, err := w.handler.signInServer(t.Context(), refusing{why: why}, &greeting{params: &startupParams{}}, "shop")
+		if !errors.Is(err, why) || gone(err) != unreached {
+			t.Errorf("%v: %v", why, err)
+		}
 	}
 }
