@@ -191,6 +191,18 @@ func (w *world) stopping(c *rawClient) {
 	waitFor(w.t, func() bool { return s.endingNow() != nil })
 }
 
+// owed waits until the server owes answers to n statements. What was judged alone
+// has not begun: a gateway that stops does not send it any more.
+func (w *world) owed(c *rawClient, n int) {
+	w.t.Helper()
+	s := w.handler.live.find(c.pid, c.key)
+	waitFor(w.t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(w.ledger.texts()) == n && s.queue.n == n
+	})
+}
+
 func TestDrain(t *testing.T) {
 	t.Run("idle", func(t *testing.T) {
 		w := fakeWorld(t)
@@ -220,7 +232,7 @@ func TestDrain(t *testing.T) {
 		server.after = slowServer(release)
 		c := dialRaw(t, w.serve(server.serve(t)))
 		c.send(&pgproto3.Query{String: "SELECT 1"})
-		waitFor(t, func() bool { return len(w.ledger.texts()) == 1 })
+		w.owed(c, 1)
 		w.stopping(c)
 		c.send(&pgproto3.Query{String: "SELECT 2"})
 		release <- struct{}{}
@@ -238,7 +250,7 @@ func TestDrain(t *testing.T) {
 		server.after = slowServer(release)
 		c := dialRaw(t, w.serve(server.serve(t)))
 		c.send(&pgproto3.Query{String: "SELECT 1"}, &pgproto3.Query{String: "SELECT 2"}, &pgproto3.Query{String: "SELECT 3"})
-		waitFor(t, func() bool { return len(w.ledger.texts()) == 3 })
+		w.owed(c, 3)
 		w.cancel()
 		close(release)
 		sees(t, c.until(3), "done SELECT 0", "ready I", "done SELECT 0", "ready I", "done SELECT 0", "ready I")
@@ -284,7 +296,7 @@ func TestDrain(t *testing.T) {
 		server.after = slowServer(release)
 		c := dialRaw(t, w.serve(server.serve(t)))
 		c.send(&pgproto3.Query{String: "SELECT 1"})
-		waitFor(t, func() bool { return len(w.ledger.texts()) == 1 })
+		w.owed(c, 1)
 		w.cancel()
 		close(release)
 		sees(t, c.until(1), "done SELECT 0", "ready I")
@@ -298,7 +310,7 @@ func TestDrain(t *testing.T) {
 		server.after = slowServer(release)
 		c := dialRaw(t, w.serve(server.serve(t)))
 		c.send(&pgproto3.Query{String: "SELECT 1"})
-		waitFor(t, func() bool { return len(w.ledger.texts()) == 1 })
+		w.owed(c, 1)
 		w.cancel()
 		sees(t, []string{describeMessage(c.receive())}, "FATAL 57P01")
 		close(release)

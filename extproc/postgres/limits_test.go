@@ -70,35 +70,42 @@ func TestCancel(t *testing.T) {
 	address := w.serve(server.Addr())
 	conn := connect(t, dsn(address))
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan error, 1)
 	go func() {
-		for {
-			var running int
-			err := server.Exec(context.Background(), "shop", "SELECT 1")
-			w.ledger.mu.Lock()
-			for _, e := range w.ledger.events {
-				if e.Kind == gate.OperationRequested {
-					running++
-				}
-			}
-			w.ledger.mu.Unlock()
-			if err != nil || running > 0 {
-				cancel()
-				return
-			}
-		}
+		_, err := conn.Exec(ctx, "SELECT pg_sleep(60)")
+		ended <- err
 	}()
-	if _, err := conn.Exec(ctx, "SELECT pg_sleep(60)"); err == nil {
+	awaitActive(t, server, "SELECT pg_sleep(60)")
+	cancel()
+	if err := <-ended; err == nil {
 		t.Error("the statement was not cancelled")
 	}
 
 	c := dialRaw(t, address)
 	other := dialRaw(t, address)
 	c.send(&pgproto3.Query{String: "SELECT pg_sleep(60) AS s"})
-	waitFor(t, func() bool { return len(w.ledger.texts()) > 1 })
+	awaitActive(t, server, "SELECT pg_sleep(60) AS s")
 	request(t, address, &pgproto3.CancelRequest{ProcessID: c.pid, SecretKey: other.key}) // a wrong key does nothing
 	request(t, address, &pgproto3.CancelRequest{ProcessID: c.pid, SecretKey: c.key})
 	got := c.until(1)
 	sees(t, got[len(got)-2:], "ERROR 57014", "ready I")
+}
+
+// awaitActive waits until the server carries out a statement: it ignores a cancel
+// request that comes before.
+func awaitActive(t *testing.T, server *pgserver.Server, sql string) {
+	t.Helper()
+	conn, err := server.Connect(context.Background(), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	waitFor(t, func() bool {
+		var n int
+		err := conn.QueryRow(context.Background(), "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = $1", sql).Scan(&n)
+		return err == nil && n > 0
+	})
 }
 
 // request sends a cancel request and waits until the gateway has done with it.
