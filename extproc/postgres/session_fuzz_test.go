@@ -22,6 +22,7 @@ type strictServer struct {
 	mu    sync.Mutex
 	texts []string // of the statements that came
 	wrong []string
+	ended chan struct{} // takes one for each session that it is done with
 
 	b          *pgproto3.Backend
 	skipping   bool
@@ -32,6 +33,7 @@ type strictServer struct {
 }
 
 func (s *strictServer) serve(b *pgproto3.Backend) error {
+	defer func() { s.ended <- struct{}{} }()
 	s.b, s.skipping, s.copying = b, false, false
 	s.statements, s.portals = map[string]string{}, map[string]string{}
 	for {
@@ -237,7 +239,7 @@ func FuzzSession(f *testing.F) {
 		}
 		return gate.Decision{Effect: gate.Allow}
 	}
-	strict := &strictServer{}
+	strict := &strictServer{ended: make(chan struct{}, 1)}
 	server := newFakeServer()
 	server.after = strict.serve
 	address := w.serve(server.serve(f))
@@ -259,7 +261,6 @@ func FuzzSession(f *testing.F) {
 		f.Add(encodeAll(script(runNamed("s1", "p1", "SELECT 1"), []pgproto3.FrontendMessage{m}, run1("SELECT 2"), synced, []pgproto3.FrontendMessage{m, m}, synced)))
 	}
 	f.Fuzz(func(t *testing.T, said []byte) {
-		strict.taken()
 		w.ledger.forget()
 		conn := fuzzSignIn(t, address)
 		go func() {
@@ -270,6 +271,7 @@ func FuzzSession(f *testing.F) {
 			t.Fatal("the session does not end")
 		}
 		waitFor(t, func() bool { return w.handler.live.Count() == 0 })
+		<-strict.ended // the session may be over before the server has read all
 		texts, wrong := strict.taken()
 		if len(wrong) > 0 {
 			t.Errorf("the server was sent %q", wrong)
