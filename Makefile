@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Packages where goroutines share memory: these run under the race detector. It
 # slows the grammar (WASM) down to minutes, so of the packages that parse only the
 # tests run in which goroutines meet.
-RACE      ?= ./extproc ./extproc/http ./extproc/postgres ./xds/... ./envoy/... ./recorder/... ./policies/... ./integration/process/... \
+RACE      ?= ./extproc ./extproc/http ./extproc/postgres ./extproc/postgres/copyout ./xds/... ./envoy/... ./recorder/... ./policies/... ./integration/process/... \
 	$(filter-out %/sqlmeta,$(patsubst %/,./%,$(wildcard internal/*/))) ./internal/identity/token
 RACE_SLOW ?= ./internal/sqlmeta ./extproc/postgres/catalog
 MEETING   ?= AtOnce|Shared|Refresh|Run|Cache|Stale
