@@ -46,6 +46,7 @@ type rig struct {
 	spool    *spool.Spool
 	recorder *recorder.Recorder
 	stops    []func()
+	failure  string // of the last question that failed
 }
 
 func newRig(t testing.TB) *rig {
@@ -169,6 +170,10 @@ func eventually(t testing.TB, what string, ok func() bool) {
 func (r *rig) count(reader *Reader, query string) int {
 	var n uint64
 	if err := reader.conn.QueryRow(context.Background(), query).Scan(&n); err != nil {
+		if err.Error() != r.failure { // else a test that waits would say it a thousand times
+			r.failure = err.Error()
+			r.t.Logf("%s: %v", query, err)
+		}
 		return -1
 	}
 	return int(n)
