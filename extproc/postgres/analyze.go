@@ -33,9 +33,11 @@ func (s *session) analyseWith(ctx context.Context, text string, resolve resolver
 	if err != nil {
 		return nil, s.unanalysed(ctx, err)
 	}
+	catalog = sqlmeta.Shadowed(catalog, s.temporary.names...)
 	an, err := s.deps.Analyzer.Analyze(ctx, text, catalog, path)
 	if err == nil && namesUnknown(an) && s.mayAsk() {
 		if catalog, err = s.catalogAnew(ctx); err == nil {
+			catalog = sqlmeta.Shadowed(catalog, s.temporary.names...)
 			an, err = s.deps.Analyzer.Analyze(ctx, text, catalog, path)
 		}
 	}
@@ -88,7 +90,7 @@ func (s *session) shape(an *sqlmeta.Analysis, catalog sqlmeta.Catalog, resolve r
 // uncertain is the same text while it is not certain where names lead.
 func (s *shape) uncertain() *shape {
 	c := *s
-	c.opaque = true
+	c.opaque, c.unsure = true, true
 	c.risks = append(append([]string{}, s.risks...), sqlmeta.RiskAfterChange, sqlmeta.RiskOpaque)
 	c.results = make([]result, len(s.results))
 	for i := range c.results {

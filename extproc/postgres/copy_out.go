@@ -167,7 +167,7 @@ func (s *session) catalogHolds(sh *shape) bool {
 		s.deps.Log.Error("the catalog could not be read before a COPY", "target", s.cfg.Target.Name, "session", s.gate.ID, "err", err)
 		return false
 	}
-	if now == sh.catalog || sameRevision(now, sh.catalog) {
+	if sameRevision(now, sh.catalog) {
 		return true
 	}
 	for _, f := range sh.sql.Functions {

@@ -62,6 +62,7 @@ func (s *session) parse(frame []byte) error {
 		return s.refuseExtended(p)
 	}
 	b := &bound{text: m.text, types: m.types}
+	s.sure(b, sh)
 	if sh.empty() && strings.Trim(m.text, " \t\r\n;") != "" { // what the analysis took for nothing is forwarded as nothing
 		b.text = ""
 		frame = appendMessage(nil, msgParse, cstring(m.name), []byte{0, 0, 0})

@@ -96,7 +96,7 @@ func (s *session) allowed(id string, sh *shape, d gate.Decision) (*operation, *p
 		return op, nil
 	}
 	op.withhold = sh.opaque || sh.unknown || touches(op.masks, sh) || quotes(op.masks, sh)
-	p := op.unmaskable()
+	p := op.unmaskable(&s.temporary)
 	if p == nil {
 		p = s.planCopies(op)
 	}
@@ -109,13 +109,16 @@ func (s *session) allowed(id string, sh *shape, d gate.Decision) (*operation, *p
 }
 
 // unmaskable says why what an operation delivers could not be masked.
-func (o *operation) unmaskable() *problem {
+func (o *operation) unmaskable(own *temporary) *problem {
 	sh := o.shape
 	rows := slices.Contains(sh.risks, sqlmeta.RiskFunctionCall) || slices.ContainsFunc(sh.analysis.Statements, func(st sqlmeta.Statement) bool { return returnsRows(&st) })
 	switch {
 	case escapes(o.masks, sh):
 		return failed(codeInsufficient, "refused by policy: the statement would write masked values where they are not masked (masked_write)").
 			withHint("Write constants or parameters, or columns that are not masked.").of(&o.decision)
+	case sh.writes() && slices.ContainsFunc(sh.obscure, func(t sqlmeta.TableUse) bool { return !own.holds(&t) }):
+		return failed(codeInsufficient, "refused by policy: the statement writes, and reads a relation that the gateway does not know, and columns of this target are masked (masked_write)").
+			withHint("Read tables and views that everybody sees, or temporary tables.").of(&o.decision)
 	case sh.opaque && rows && !sh.misspelt():
 		return failed(codeInsufficient, "refused by policy: the source of a result column could not be traced, and columns of this target are masked (opaque)").
 			withHint("Select columns of tables by name, without dynamic SQL or functions that the gateway does not know.").of(&o.decision)
@@ -180,7 +183,7 @@ func (s *session) requested(op *operation, messages []byte) *problem {
 // forwarded notes what a forwarded operation means for those that follow.
 func (s *session) forwarded(op *operation) {
 	sh := op.shape
-	if sh.settings || sh.ddl || s.settingsInTx {
+	if sh.settings || sh.ddl || s.settingsInTx || s.tempsInTx {
 		s.noteSettings(sh)
 	}
 	if sh.copies {

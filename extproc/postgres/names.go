@@ -1,18 +1,28 @@
 package postgres
 
+import "github.com/weir-gateway/weir/internal/gate"
+
 // bound is what a name of the session stands for: a prepared statement, or a
 // portal (a cursor is one too). It is not changed once it has a name, but for
 // the parameter types that the server tells.
 type bound struct {
 	text   string
-	types  []uint32 // of the parameters; 0 is not known
-	sql    bool     // made by PREPARE or DECLARE, not by a message
-	shape  *shape   // of a portal: what was analysed when it was made
-	params []any    // of a portal
+	types  []uint32         // of the parameters; 0 is not known
+	sql    bool             // made by PREPARE or DECLARE, not by a message
+	shape  *shape           // of a portal: what was analysed when it was made
+	found  map[string]reach // of a statement: where its names were first found to lead, by search path; the client's side only
+	unsure bool             // of a statement: it is not certain where its names led when the server prepared it
+	params []any            // of a portal
 
 	// rows and bytes of a portal that have been delivered; the server's side only.
 	rows, bytes int64
 	approval    string // of a portal: under which its rows are delivered; the client's side only
+}
+
+// reach is where the names in a statement lead.
+type reach struct {
+	tables    []gate.Table
+	functions []string
 }
 
 // names are the prepared statements or the portals of a session.

@@ -16,6 +16,8 @@ type probe struct {
 	values []string // the first column of each row
 	failed bool
 	done   bool
+	// temporary says that the rest of the rows are the session's temporary relations.
+	temporary bool
 }
 
 // searchPath is where names without a schema lead now. certain is false while
@@ -66,10 +68,18 @@ func (s *session) firstPath(ctx context.Context) error {
 }
 
 // askPath asks the server. SHOW needs no snapshot, so the session's transaction
-// is not touched by it.
+// is not touched by it. Its temporary relations are asked for only after what may have
+// made one, which took a snapshot itself.
 func (s *session) askPath() *probe {
-	p := &probe{}
-	s.send(questions("SHOW search_path", "SHOW role"), answer{want: wantProbe, hidden: true, probe: p})
+	texts := []string{"SHOW search_path", "SHOW role"}
+	s.mu.Lock()
+	temps := s.tempsChanged
+	s.mu.Unlock()
+	if temps {
+		texts = append(texts, temporaryRelations)
+	}
+	p := &probe{temporary: temps}
+	s.send(questions(texts...), answer{want: wantProbe, hidden: true, probe: p})
 	return p
 }
 
@@ -80,7 +90,7 @@ func (s *session) takePath(ctx context.Context, p *probe) (certain bool, err err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.failed || len(p.values) != 2 {
+	if p.failed || len(p.values) < 2 {
 		s.pathChanged = true
 		return false, nil
 	}
@@ -94,7 +104,15 @@ func (s *session) takePath(ctx context.Context, p *probe) (certain bool, err err
 			s.path[i] = user
 		}
 	}
-	s.settingsInTx = s.settingsInTx && s.txStatus != txIdle
+	idle := s.txStatus == txIdle
+	s.settingsInTx = s.settingsInTx && !idle
+	if p.temporary {
+		if s.temporary, err = readTemporary(p.values[2:]); err != nil {
+			s.pathChanged = true
+			return false, nil
+		}
+		s.tempsChanged, s.tempsInTx = false, s.tempsInTx && !idle
+	}
 	return true, nil
 }
 
@@ -120,8 +138,12 @@ func (s *session) noteSettings(sh *shape) {
 	if sh.settings {
 		s.pathChanged, s.settingsInTx = true, true
 	}
-	if s.settingsInTx && containsAction(sh, sqlmeta.ActionTransaction) {
-		s.pathChanged = true // ROLLBACK takes back what was set
+	if sh.ddl || sh.settings && sh.action != sqlmeta.ActionSet {
+		s.pathChanged, s.tempsChanged, s.tempsInTx = true, true, true
+	}
+	if (s.settingsInTx || s.tempsInTx) && containsAction(sh, sqlmeta.ActionTransaction) {
+		s.pathChanged = true // ROLLBACK takes back what was set, made and dropped
+		s.tempsChanged = s.tempsChanged || s.tempsInTx
 	}
 	if sh.ddl {
 		s.catalogStale = true

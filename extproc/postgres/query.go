@@ -38,13 +38,21 @@ func (s *session) query(frame []byte) error {
 	}
 	a.op = op
 	s.forwarded(op)
-	if !s.unsynced && len(changes) == 1 && len(sh.analysis.Statements) == 1 && op.revocable() {
+	if !s.unsynced && len(changes) == 1 && len(sh.analysis.Statements) == 1 && op.revocable() && !s.inFailed() {
 		return s.queryInSteps(op, text)
 	}
 	if err := s.sendWhole(frame, a); err != nil {
 		return err
 	}
 	return s.endSegment()
+}
+
+// inFailed says that the server will refuse what comes now, since the transaction has
+// failed.
+func (s *session) inFailed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.txStatus == txFailed && s.queue.n == 0
 }
 
 // endSegment notes that nothing that was assumed of names holds any longer.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/weir-gateway/weir/internal/sqlmeta"
@@ -85,8 +86,11 @@ func (s *session) changesOf(sh *shape) ([]change, error) {
 			return nil, err
 		}
 		if c != nil {
-			if unsure && c.to != nil && c.to.shape != nil {
-				c.to.shape = c.to.shape.uncertain()
+			if unsure && c.to != nil {
+				c.to.unsure = true
+				if c.to.shape != nil {
+					c.to.shape = c.to.shape.uncertain()
+				}
 			}
 			c.at = i
 			changes = append(changes, *c)
@@ -104,7 +108,9 @@ func (s *session) changeOf(st *sqlmeta.Statement) (*change, error) {
 	p := st.Prepare
 	switch p.Kind {
 	case sqlmeta.PreparePrepare:
-		return &change{of: &s.statements, name: p.Name, to: &bound{text: st.Text, sql: true}}, nil
+		b := &bound{text: st.Text, sql: true}
+		_, err := s.statementShape(s.ctx, b) // what it does now is what the server finds
+		return &change{of: &s.statements, name: p.Name, to: b}, err
 	case sqlmeta.PrepareDeallocate:
 		return &change{of: &s.statements, name: p.Name, all: p.Name == "", keep: new(string)}, nil
 	case sqlmeta.PrepareClose:
@@ -123,19 +129,50 @@ func (s *session) changeOf(st *sqlmeta.Statement) (*change, error) {
 // statementShape analyses what a prepared statement does now: its tables and the
 // search path may have changed since it was prepared.
 func (s *session) statementShape(ctx context.Context, b *bound) (*shape, error) {
-	if !b.sql {
-		sh, p := s.analyse(ctx, b.text)
-		if p != nil {
-			return nil, p
-		}
-		return sh, nil
-	}
-	// b.text is a PREPARE: what it prepares is what runs.
-	whole, p := s.analyseWith(ctx, b.text, s.resolve)
+	text, p := s.analyseWith(ctx, b.text, s.resolve)
 	if p != nil {
 		return nil, p
 	}
-	return s.innerShape(whole)
+	sh := text
+	if b.sql { // the text is a PREPARE: what it prepares is what runs
+		inner, err := s.innerShape(text)
+		if err != nil || inner == nil {
+			return nil, err
+		}
+		sh = inner
+	}
+	return s.sure(b, sh), nil
+}
+
+// maxPaths bounds the search paths of which it is remembered what one statement was found
+// to do. With more it is not certain any longer.
+const maxPaths = 32
+
+// sure is what a prepared statement does, where that is certain. The server finds what
+// its names lead to when it prepares it and when the search path has changed since: a
+// relation that is made later, earlier in the path, it does not notice.
+func (s *session) sure(b *bound, sh *shape) *shape {
+	switch {
+	case sh.unsure:
+		b.unsure = true
+	case !b.unsure:
+		path := strings.Join(s.path, "\x00")
+		before, known := b.found[path]
+		switch {
+		case known && slices.Equal(before.tables, sh.sql.Tables) && slices.Equal(before.functions, sh.sql.Functions):
+			return sh
+		case !known && len(b.found) < maxPaths:
+			if b.found == nil {
+				b.found = map[string]reach{}
+			}
+			b.found[path] = reach{sh.sql.Tables, sh.sql.Functions}
+			return sh
+		}
+	}
+	if sh.unsure || sh.empty() {
+		return sh
+	}
+	return sh.uncertain()
 }
 
 // innerShape is what the only statement of a text prepares or declares.

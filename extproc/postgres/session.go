@@ -59,6 +59,7 @@ type session struct {
 	unsynced    bool        // messages have been taken that no Sync has followed: one may commit, or end an error
 	path        []string
 	asking      *probe // for the path, since the session began; nil once that was answered
+	temporary   temporary
 	resolving   int
 	asked       time.Time // when an unknown name last had the catalog read again
 	values      [][]byte  // scratch of Bind
@@ -83,6 +84,8 @@ type session struct {
 	params       map[string]string // as the server reported them
 	pathChanged  bool
 	settingsInTx bool
+	tempsChanged bool // the session may have other temporary relations than it was known to have
+	tempsInTx    bool // because of what the transaction has done
 	maskedInTx   bool // the transaction has used what is masked
 	catalogStale bool
 	cancelling   bool               // the server has been asked to stop a statement

@@ -18,13 +18,15 @@ type shape struct {
 	classes     []string // of what is delivered, as it is or derived
 	flows       []flow   // which columns are written from which others
 	catalog     sqlmeta.Catalog
-	opaque      bool // a part of what is delivered could not be traced
-	unfound     bool // it executes a prepared statement that was not found
-	unknown     bool // it touches a relation that the catalog does not have
-	copies      bool // COPY, which changes what messages mean
+	opaque      bool               // a part of what is delivered could not be traced
+	unfound     bool               // it executes a prepared statement that was not found
+	unknown     bool               // it touches a relation that the catalog does not have
+	obscure     []sqlmeta.TableUse // those that it reads
+	copies      bool               // COPY, which changes what messages mean
 	ddl         bool
 	settings    bool // it may change what names and texts mean from now on
 	named       bool // it is about names of the session: not for others
+	unsure      bool // it is not certain where its names lead
 
 	class    Classification
 	target   string
@@ -111,6 +113,9 @@ func (b *shapeBuilder) use(st *sqlmeta.Statement) {
 			b.sql.Tables = append(b.sql.Tables, table)
 		}
 		b.unknown = b.unknown || !t.Known
+		if !t.Known && t.Access == sqlmeta.Read {
+			b.obscure = append(b.obscure, t)
+		}
 	}
 	for _, c := range st.Columns {
 		b.column(c)
@@ -229,6 +234,7 @@ func (b *shapeBuilder) merge(inner *shape) {
 	b.give(inner.classes)
 	b.opaque = b.opaque || inner.opaque
 	b.unknown = b.unknown || inner.unknown
+	b.obscure = append(b.obscure, inner.obscure...)
 	b.ddl = b.ddl || inner.ddl
 	b.unfound = b.unfound || inner.unfound
 	b.settings = b.settings || inner.settings
