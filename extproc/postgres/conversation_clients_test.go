@@ -27,6 +27,10 @@ var conversing = map[string]func(t *testing.T, address string) error{
 	"pgx-simple":          playPgx(pgx.QueryExecModeSimpleProtocol),
 	"pq":                  playPq,
 	"psql-18":             playTool("psql", "-X", "-f", filepath.Join("testdata", "conversations", "psql.sql")),
+	"psycopg-3":           playPython("psycopg_says.py"),
+	"asyncpg":             playPython("asyncpg_says.py"),
+	"node-postgres":       playNode,
+	"pgjdbc":              playJava,
 	"pgbench-prepared":    playTool("pgbench", "-n", "-M", "prepared", "-t", "2", "--random-seed=1", "-f", filepath.Join("testdata", "conversations", "pgbench.sql")),
 }
 
@@ -95,6 +99,56 @@ func playTool(name string, args ...string) func(t *testing.T, address string) er
 		paths := parts.Need(t, parts.Clients)
 		return playProgram(t, address, paths.Client(name), args...)
 	}
+}
+
+// The drivers of other languages are those of integration/drivers.
+var drivers = filepath.Join("..", "..", "integration", "drivers")
+
+func playPython(script string) func(t *testing.T, address string) error {
+	return func(t *testing.T, address string) error {
+		installer, err := parts.New(os.Stderr)
+		if err != nil {
+			return err
+		}
+		packages, err := installer.Python(t.Context(), "drivers-python", filepath.Join(drivers, "python", "requirements.txt"))
+		if err != nil {
+			return err
+		}
+		return playProgram(t, address, "env", "PYTHONPATH="+packages, "python3", "-B", filepath.Join("testdata", "conversations", script))
+	}
+}
+
+func playNode(t *testing.T, address string) error {
+	installer, err := parts.New(os.Stderr)
+	if err != nil {
+		return err
+	}
+	packages, err := installer.Node(t.Context(), "drivers-node", filepath.Join(drivers, "node"))
+	if err != nil {
+		return err
+	}
+	// Node looks for packages beside the script and above it.
+	dir := t.TempDir()
+	script, err := os.ReadFile(filepath.Join("testdata", "conversations", "pg.mjs"))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "pg.mjs"), script, 0o600), os.Symlink(filepath.Join(packages, "node_modules"), filepath.Join(dir, "node_modules"))); err != nil {
+		return err
+	}
+	return playProgram(t, address, "node", filepath.Join(dir, "pg.mjs"))
+}
+
+func playJava(t *testing.T, address string) error {
+	installer, err := parts.New(os.Stderr)
+	if err != nil {
+		return err
+	}
+	jar, err := installer.Jar(t.Context(), "drivers-java", filepath.Join(drivers, "java", "pgjdbc.lock"))
+	if err != nil {
+		return err
+	}
+	return playProgram(t, address, "java", "-cp", jar, filepath.Join("testdata", "conversations", "Pgjdbc.java"))
 }
 
 // playProgram runs a program that takes libpq's environment variables.
