@@ -54,6 +54,7 @@ test-short: ## unit tests; tests whose parts are not set up are skipped
 test: setup test-race ## every test, against the real parts: what CI runs
 	$(GO) test -timeout $(TIMEOUT) ./...
 	WEIR_TRANSPORT=relay $(GO) test -timeout $(TIMEOUT) ./integration # again, over the other transport
+	WEIR_TRANSPORT=relay $(GO) test -timeout $(TIMEOUT) -run '^TestPgx$$' ./integration/drivers
 
 test-race: ## unit tests of the concurrent packages under the race detector
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null; then \
@@ -73,6 +74,7 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 
 drivers: setup ## prove every driver and tool, those too that `make test` leaves out
 	WEIR_DRIVERS=all $(GO) test -timeout 60m -v ./integration/drivers
+	WEIR_DRIVERS=all WEIR_TRANSPORT=relay $(GO) test -timeout 60m -v ./integration/drivers
 
 bench: setup ## measure what the gateway costs, into bench/RESULTS.md (25 minutes on a quiet machine; BENCH=-quick tries it)
 	$(GO) run ./bench $(BENCH)

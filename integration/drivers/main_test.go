@@ -34,6 +34,10 @@ type suite struct {
 
 var all suite
 
+// transport is how the sessions reach the gateway: ext_proc or relay; "" for the
+// default. `make drivers` runs everything over both.
+var transport = os.Getenv("WEIR_TRANSPORT")
+
 // settings are those of both servers.
 var settings = map[string]string{"max_connections": "200", "max_prepared_transactions": "8", "log_statement": "all"}
 
@@ -87,7 +91,7 @@ func (s *suite) start() error {
 	}
 	var plain postgres.Options
 	s.stage, err = stage.Start(ctx, stage.Options{
-		Dir: filepath.Join(s.dir, "stage"), Weir: weir,
+		Dir: filepath.Join(s.dir, "stage"), Weir: weir, Transport: transport,
 		Postgres: func(o *postgres.Options) {
 			o.Settings = settings
 			o.SQL = append(o.SQL, "CREATE ROLE "+superRole+" SUPERUSER LOGIN PASSWORD '"+stage.Credentials()["shop"]+"'")
@@ -98,8 +102,8 @@ func (s *suite) start() error {
 			c.Policy = policy
 			c.Classification = "none.yaml"
 			c.Shop = "    databases: [\"*\"]\n"
-			c.Targets = fmt.Sprintf("  super: {kind: postgres, listen: %s, databases: [\"*\"], upstream: {address: %s, user: %s, password: secret:shop, database: shop, tls: verify-full, ca: file:%s, server_name: localhost}}\n",
-				s.super, c.Database, superRole, c.CA)
+			c.Targets = fmt.Sprintf("  super: {kind: postgres, listen: %s, %sdatabases: [\"*\"], upstream: {address: %s, user: %s, password: secret:shop, database: shop, tls: verify-full, ca: file:%s, server_name: localhost}}\n",
+				s.super, superTransport(), c.Database, superRole, c.CA)
 		},
 	})
 	if err != nil {
@@ -117,6 +121,13 @@ func (s *suite) start() error {
 	path, err := s.stage.Weir(ctx, nil, "ca", "--path")
 	s.ca = strings.TrimSpace(path)
 	return err
+}
+
+func superTransport() string {
+	if transport == "" {
+		return ""
+	}
+	return "transport: " + transport + ", "
 }
 
 func (s *suite) stop() error {

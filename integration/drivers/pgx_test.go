@@ -90,16 +90,23 @@ func TestPgx(t *testing.T) {
 					return err
 				}
 				defer func() { _ = c.Close(ctx) }()
+				// What the server says of a type is the same in each mode but these two.
+				whole := wholeSuites || mode == pgx.QueryExecModeCacheStatement || mode == pgx.QueryExecModeSimpleProtocol
 				told(c.PgConn(), say)
 				for _, sql := range statements {
 					ask(ctx, c, say, sql)
 				}
-				for _, v := range values {
+				for i, v := range values {
+					if !whole && i%4 > 0 {
+						continue
+					}
 					ask(ctx, c, say, "SELECT "+v+" AS v")
 					ask(ctx, c, say, "SELECT $1::text AS v", "as text: "+v)
 				}
 				large := 5 << 20
-				if mode == pgx.QueryExecModeSimpleProtocol { // it is part of the text then, of which limits.statement are analysed
+				if !whole {
+					large = 64 << 10
+				} else if mode == pgx.QueryExecModeSimpleProtocol { // it is part of the text then, of which limits.statement are analysed
 					large = 1 << 20
 				}
 				parameters(ctx, c, say, large)
