@@ -98,6 +98,7 @@ func sessionFields() []field {
 		optional("database", func(in *gate.Input) string { return in.Session.Database }),
 		always("operations", func(in *gate.Input, to sink) { to.integer(int64(in.Session.Operations)) }),
 		list("classes_read", func(in *gate.Input) []string { return in.Session.ClassesRead }),
+		optional("replication", func(in *gate.Input) string { return in.Session.Replication }),
 		free("settings", func(in *gate.Input) (any, bool) { return in.Session.Settings, len(in.Session.Settings) > 0 }),
 		listIfAny("risks", func(in *gate.Input) []string { return in.Session.Risks }),
 	}

@@ -41,6 +41,9 @@ type Session struct {
 	// what that means. Policy sees them in phase connect.
 	Settings map[string]string
 	Risks    []string
+	// Replication is what a connection for replication is for: "physical", "database"
+	// (and its SQL), or "" for an ordinary one.
+	Replication string
 
 	mu         sync.Mutex
 	revision   string // of the policy that let it in
@@ -123,6 +126,7 @@ func (s *Session) view(phase Phase) SessionView {
 		Database:    s.Database,
 		Operations:  s.operations,
 		ClassesRead: classes,
+		Replication: s.Replication,
 	}
 	if phase == Connect {
 		v.Settings, v.Risks = s.Settings, s.Risks
@@ -138,6 +142,7 @@ type SessionView struct {
 	Database    string   `json:"database,omitempty"`
 	Operations  int      `json:"operations"`   // judged so far
 	ClassesRead []string `json:"classes_read"` // by this token, over all protocols
+	Replication string   `json:"replication,omitempty"`
 
 	// In phase connect, where the protocol has settings.
 	Settings map[string]string `json:"settings,omitempty"`

@@ -77,6 +77,15 @@ deny contains denial if {
 	not denial.code in said.waive
 }
 
+# What a connection for replication is given is all that the server has, or changes
+# as they are written, past tables and columns. Who may have that is said by name.
+deny contains denial if {
+	lib.connects
+	input.session.replication != ""
+	denial := replication_connection
+	not denial.code in said.waive
+}
+
 deny contains denial if {
 	lib.connects
 	lib.is_agent
@@ -128,6 +137,12 @@ role_at_connect := {
 	"code": "set_role",
 	"message": "the connection's parameters change the role that the session acts as",
 	"hint": "Leave role and session_authorization out of them.",
+}
+
+replication_connection := {
+	"code": "replication_connection",
+	"message": "connections for replication are not allowed",
+	"hint": "Connect without replication, or ask the operator of the gateway for a rule that waives replication_connection.",
 }
 
 # Risk of what a client sets as it connects → denial of an agent, where data is

@@ -104,6 +104,20 @@ test_who_signed_in_connects if {
 	not defaults.allow with input as {"phase": "connect"}
 }
 
+replicating(what) := object.union(connecting("human", "elsewhere", []), {"session": {"replication": what}})
+
+test_replication_is_waived_by_name if {
+	every what in ["physical", "database"] {
+		codes(replicating(what)) == {"replication_connection"}
+		c := {denial.code | some denial in defaults.deny} with input as replicating(what)
+			with data.weir.said.waive as {"replication_connection"}
+		c == set()
+		d := {denial.code | some denial in defaults.deny} with input as replicating(what)
+			with data.weir.said.waive as {"replication"} # of statements
+		d == {"replication_connection"}
+	}
+}
+
 connecting(kind, target, risks) := {
 	"phase": "connect",
 	"principal": {"subject": "x", "kind": kind, "auth": "oidc"},
