@@ -78,6 +78,18 @@ func (c *Classification) Classified(target string) bool {
 	return slices.Contains(c.targets, target) || slices.Contains(c.targets, Any)
 }
 
+// Classes returns every class that a column of the target may have, sorted. It
+// looks at each line of the file.
+func (c *Classification) Classes(target string) []string {
+	var found []string
+	for k, classes := range c.columns {
+		if k.target == target || k.target == Any {
+			found = union(found, classes)
+		}
+	}
+	return found
+}
+
 // Targets returns the names for which something is classified, sorted; Any
 // ("*") among them means every target. The slice must not be changed.
 func (c *Classification) Targets() []string { return c.targets }
