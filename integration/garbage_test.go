@@ -90,7 +90,7 @@ func TestGarbageAtThePostgresPort(t *testing.T) {
 			"a password without an end":  {startup + message('p', 8, "abcd"), "malformed password message"},
 			"a password of no length":    {startup + message('p', 0, ""), "expected a password message"},
 			"a cancel of nobody":         {string(packet(80877102, "\x00\x00\x00\x01\x00\x00\x00\x02")), ""},
-			"replication":                {string(packet(version30, "user\x00agent\x00replication\x00true\x00\x00")), "replication"},
+			"replication":                {string(packet(version30, "user\x00agent\x00replication\x00perhaps\x00\x00")), "replication"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

@@ -124,7 +124,7 @@ func (s *session) readable(text string, certain bool) *problem {
 		return failed(codeFeatureNotSupported, "the statement has characters beyond ASCII, and client_encoding is not known to be UTF8").
 			withHint("SET client_encoding TO 'UTF8', or send such values as parameters.")
 	case !ascii && !utf8.ValidString(text):
-		return failed("22021", "invalid byte sequence for encoding \"UTF8\": %s", invalidUTF8(text))
+		return failed(codeInvalidEncoding, "invalid byte sequence for encoding \"UTF8\": %s", invalidUTF8(text))
 	case backslash && (!certain || conforming != "on"):
 		return failed(codeFeatureNotSupported, "the statement has a backslash, and standard_conforming_strings is not known to be on").
 			withHint("SET standard_conforming_strings TO on.")

@@ -102,7 +102,8 @@ func (s *session) ready(frame []byte) error {
 		s.maskedInTx = false
 	}
 	if a.probe != nil {
-		a.probe.done = true
+		a.probe.asked--
+		a.probe.done = a.probe.asked <= 0
 	}
 	s.dirty = true
 	s.changed.Broadcast()

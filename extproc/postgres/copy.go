@@ -40,6 +40,9 @@ func (s *session) copyMessage(kind byte, size int) error {
 	if !owed {
 		return s.client.discard(size) // as the server does, when a COPY has failed
 	}
+	if kind == msgCopyFail && s.copying.both() {
+		return s.failsCopy(size)
+	}
 	if kind != msgCopyData {
 		if size > maxToken {
 			return fatal(codeProtocolViolation, "invalid message length")
@@ -91,6 +94,8 @@ func (s *session) outsideCopy(kind byte, size int) (bool, error) {
 		owed = reading
 	}
 	switch {
+	case reading && s.copying.both():
+		return false, notInStream(kind)
 	case reading && ignored:
 		return false, s.client.discard(size)
 	case reading:
@@ -122,18 +127,28 @@ func (s *session) copyAnswer(kind byte, frame []byte) error {
 	if a.op == nil || a.want != wantQuery && a.want != wantExecute {
 		return unexpected(kind)
 	}
+	if a.op.shape.command != nil && kind != msgCopyDone {
+		if err := s.beginStream(kind, a.op); err != nil {
+			return err
+		}
+	} else if kind == msgCopyBothResponse {
+		return unexpected(kind)
+	}
 	s.mu.Lock()
 	s.dirty = true
-	if kind == msgCopyInResponse {
+	if kind == msgCopyInResponse || kind == msgCopyBothResponse {
 		s.queue.beginCopyData()
 	}
 	s.changed.Broadcast()
 	s.mu.Unlock()
 	switch kind {
 	case msgCopyOutResponse:
-		s.beginCopy(a.op, frame)
+		if a.op.shape.command == nil {
+			s.beginCopy(a.op, frame)
+		}
 	case msgCopyDone:
 		s.endCopy(a.op)
+		a.op.copyOut = a.op.both() // what follows are rows; of a stream, a piece that was on its way too
 	}
 	if a.op.problem.Load() == nil {
 		s.relay(frame, a.op)

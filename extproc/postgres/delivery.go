@@ -152,12 +152,12 @@ func (s *session) deliver() error {
 	ends := end != nil && s.mayEnd()
 	s.changed.Broadcast()
 	s.mu.Unlock()
-	if !quiet {
-		return nil
-	}
 	if ends {
 		s.sayLast(end)
 		return errEnded
+	}
+	if !quiet {
+		return nil
 	}
 	s.rest()
 	return nil

@@ -44,6 +44,8 @@ type Catalog interface {
 type Classification interface {
 	Column(target, schema, table, column string) []string
 	Classified(target string) bool
+	// Classes are all that columns of the target may have.
+	Classes(target string) []string
 }
 
 // Masker makes masks for columns.

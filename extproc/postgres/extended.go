@@ -8,6 +8,9 @@ import (
 // extended handles a message of the extended protocol.
 func (s *session) extended(kind byte, frame []byte) error {
 	var err error
+	if s.replication != "" && kind != msgSync && kind != msgFlush {
+		return s.refuseInReplication(kind)
+	}
 	switch kind {
 	case msgSync:
 		return s.sync(frame)

@@ -174,16 +174,9 @@ func (h *Handler) signIn(ctx context.Context, start *startUp, g *greeting) (*ses
 	if n, limit := h.live.sessions.Add(1), h.cfg.MaxSessions; limit > 0 && n > int64(limit) {
 		return nil, fatal(codeTooManyConnections, "target %s has as many sessions as the gateway allows (%d)", h.cfg.Target.Name, limit)
 	}
-	database := g.params.database
-	if database == "" {
-		database = h.cfg.Upstream.Database
-	}
-	if database == "" {
-		database = g.params.user // as the server does
-	}
-	if !h.cfg.serves(database) {
-		return nil, fatal(codeInvalidCatalog, "database %q is not offered by target %s", database, h.cfg.Target.Name).
-			withHint("It offers: %s.", list(h.cfg.Databases))
+	database, err := h.database(g.params)
+	if err != nil {
+		return nil, err
 	}
 	s := h.newSession(t, g, principal, database)
 	decision, err := h.deps.Gate.Open(ctx, s.gate)
@@ -205,6 +198,26 @@ func (h *Handler) signIn(ctx context.Context, start *startUp, g *greeting) (*ses
 		return nil, &recorded{err}
 	}
 	return s, nil
+}
+
+// database is the one that a session is for, "" of physical replication, which is
+// of the whole server: clients name one there that is none.
+func (h *Handler) database(p *startupParams) (string, error) {
+	if p.replication == physical {
+		return "", nil
+	}
+	database := p.database
+	if database == "" {
+		database = h.cfg.Upstream.Database
+	}
+	if database == "" {
+		database = p.user // as the server does
+	}
+	if !h.cfg.serves(database) {
+		return "", fatal(codeInvalidCatalog, "database %q is not offered by target %s", database, h.cfg.Target.Name).
+			withHint("It offers: %s.", list(h.cfg.Databases))
+	}
+	return database, nil
 }
 
 // connect signs in to the server and tells the client that it is in.

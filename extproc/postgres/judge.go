@@ -92,6 +92,12 @@ func (s *session) operation(sh *shape, text string, params []any) *gate.Operatio
 func (s *session) allowed(id string, sh *shape, d gate.Decision) (*operation, *problem) {
 	op := &operation{id: id, shape: sh, decision: d, metadata: d.Record == gate.RecordMetadata}
 	op.masks = activeMasks(d.Mask, sh.class, s.cfg.Target.Name)
+	if c := sh.command; c != nil && c.streams() {
+		op.metadata = true // it may be all of the database, again and again
+		return s.refusedAfter(op, op.unstreamable())
+	} else if c != nil {
+		op.masks = nil // it returns nothing of a table
+	}
 	if len(op.masks) == 0 {
 		return op, nil
 	}
@@ -100,12 +106,18 @@ func (s *session) allowed(id string, sh *shape, d gate.Decision) (*operation, *p
 	if p == nil {
 		p = s.planCopies(op)
 	}
-	if p != nil {
-		op.fail("refused", p.code, p.message)
-		s.complete(op)
-		return nil, p
+	return s.refusedAfter(op, p)
+}
+
+// refusedAfter records that an operation which policy has allowed is refused, if
+// there is a problem.
+func (s *session) refusedAfter(op *operation, p *problem) (*operation, *problem) {
+	if p == nil {
+		return op, nil
 	}
-	return op, nil
+	op.fail("refused", p.code, p.message)
+	s.complete(op)
+	return nil, p
 }
 
 // unmaskable says why what an operation delivers could not be masked.

@@ -91,7 +91,7 @@ func (s *session) quiet() bool { return s.queue.n == 0 && !s.dirty }
 // mayEnd says that a session which is to end can do so without cutting anything
 // off. The session's lock must be held.
 func (s *session) mayEnd() bool {
-	return s.quiet() && (s.hold != nil || !s.ending.finish || !s.segmentOpen.Load())
+	return s.streaming() || s.quiet() && (s.hold != nil || !s.ending.finish || !s.segmentOpen.Load())
 }
 
 // endingNow is why the session is to end, nil where it is not.

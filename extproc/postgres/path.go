@@ -14,6 +14,7 @@ const probeName = "weir probe"
 // session. It is guarded by the session's lock.
 type probe struct {
 	values []string // the first column of each row
+	asked  int      // what is not answered yet
 	failed bool
 	done   bool
 	// temporary says that the rest of the rows are the session's temporary relations.
@@ -50,8 +51,12 @@ func (s *session) searchPath(ctx context.Context) (path []string, certain bool, 
 }
 
 // askFirst asks before the client does, so that its first text waits for no
-// question of ours. What changes from here on is noted.
+// question of ours. What changes from here on is noted. A client that replicates may
+// never send a text for which it matters.
 func (s *session) askFirst() {
+	if s.replication != "" {
+		return
+	}
 	s.pathChanged = false
 	s.asking = s.askPath()
 }
@@ -78,8 +83,16 @@ func (s *session) askPath() *probe {
 	if temps {
 		texts = append(texts, temporaryRelations)
 	}
-	p := &probe{temporary: temps}
-	s.send(questions(texts...), answer{want: wantProbe, hidden: true, probe: p})
+	p := &probe{asked: 1, temporary: temps}
+	a := answer{want: wantProbe, hidden: true, probe: p}
+	if s.replication == "" {
+		s.send(questions(texts...), a)
+		return p
+	}
+	p.asked = len(texts)
+	for _, text := range texts { // there a Query is all that there is, and of SHOW one at a time
+		s.send(appendMessage(nil, msgQuery, cstring(text)), a)
+	}
 	return p
 }
 

@@ -16,6 +16,7 @@ const (
 	codeFeatureNotSupported = "0A000"
 	codeInvalidAuth         = "28000"
 	codeInvalidPassword     = "28P01"
+	codeInvalidEncoding     = "22021"
 	codeInvalidParameter    = "22023"
 	codeInvalidStatement    = "26000"
 	codeInvalidCursor       = "34000"

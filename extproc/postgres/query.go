@@ -13,6 +13,11 @@ func (s *session) query(frame []byte) error {
 	if err != nil {
 		return s.refuseCall(unreadable(err)) // the server would not come to drop the unnamed statement
 	}
+	if s.replication != "" {
+		if ok, err := s.command(text, frame); ok || err != nil {
+			return err
+		}
+	}
 	sh, p := s.analyseWith(s.ctx, text, s.within)
 	if p != nil {
 		return s.refuseQuery(p)
@@ -38,7 +43,7 @@ func (s *session) query(frame []byte) error {
 	}
 	a.op = op
 	s.forwarded(op)
-	if !s.unsynced && len(changes) == 1 && len(sh.analysis.Statements) == 1 && op.revocable() && !s.inFailed() {
+	if s.replication == "" && !s.unsynced && len(changes) == 1 && len(sh.analysis.Statements) == 1 && op.revocable() && !s.inFailed() {
 		return s.queryInSteps(op, text)
 	}
 	if err := s.sendWhole(frame, a); err != nil {

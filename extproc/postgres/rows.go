@@ -16,7 +16,7 @@ func (s *session) row(kind byte, size int) error {
 		switch {
 		case a.want == wantProbe && kind == msgDataRow:
 			return s.probeRow(a.probe, size)
-		case a.op == nil, (kind == msgCopyData) != a.op.copyOut, kind == msgFunctionResult && a.op.rows > 0:
+		case a.op == nil, (kind == msgCopyData) != a.op.copyOut && (!a.op.copyOut || !a.op.both()), kind == msgFunctionResult && a.op.rows > 0:
 			return unexpected(kind)
 		case a.want == wantCall && kind == msgFunctionResult:
 		case a.want != wantQuery && a.want != wantExecute, kind == msgFunctionResult:

@@ -61,7 +61,7 @@ func (s *session) control(kind byte, size int) error {
 		return s.described(kind, frame)
 	case msgCommandComplete, msgEmptyQuery, msgPortalSuspended:
 		return s.completed(kind, frame)
-	case msgCopyInResponse, msgCopyOutResponse, msgCopyDone:
+	case msgCopyInResponse, msgCopyOutResponse, msgCopyBothResponse, msgCopyDone:
 		return s.copyAnswer(kind, frame)
 	}
 	return unexpected(kind)

@@ -38,10 +38,13 @@ type session struct {
 	gate    *gate.Session
 	ctx     context.Context // ends with the session
 	stop    context.CancelFunc
-	catalog Catalog
-	key     pgproto3.BackendKeyData // the server's
-	secret  []byte                  // of the key that the client was given instead
-	address string                  // host:port of the server that the session is on, "" where that is not known
+	catalog Catalog // nil for physical replication, which has no SQL
+	// replication says which commands the server takes: of a connection for
+	// replication its own, in Queries alone.
+	replication replication
+	key         pgproto3.BackendKeyData // the server's
+	secret      []byte                  // of the key that the client was given instead
+	address     string                  // host:port of the server that the session is on, "" where that is not known
 
 	client *frameReader
 	server *frameReader // the server's side reads from it
@@ -123,10 +126,10 @@ func (h *Handler) newSession(t *extproc.Tunnel, g *greeting, p gate.Principal, d
 	s := &session{
 		Handler: h,
 		gate: &gate.Session{
-			ID: gate.NewID(), Started: time.Now(), Principal: p, Target: h.cfg.Target, Database: database,
+			ID: gate.NewID(), Started: time.Now(), Principal: p, Target: h.cfg.Target, Database: database, Replication: string(g.params.replication),
 			Client: gate.Client{Address: t.Peer.Address, TLS: g.tlsVersion(&t.Peer), Application: g.params.app, SignIn: string(g.way)},
 		},
-		client: g.reader, clientConn: g.conn,
+		client: g.reader, clientConn: g.conn, replication: g.params.replication,
 		statements: newNames(), portals: newNames(), clientEnd: make(chan struct{}), serverEnd: make(chan struct{}),
 	}
 	s.gate.Settings, s.gate.Risks = g.params.facts()
@@ -137,12 +140,14 @@ func (h *Handler) newSession(t *extproc.Tunnel, g *greeting, p gate.Principal, d
 
 // attach gives a session its server.
 func (s *session) attach(server *signedIn) error {
-	catalog, err := s.deps.Catalog(s.gate.Database)
-	if err != nil {
-		s.deps.Log.Error("no catalog", "target", s.cfg.Target.Name, "database", s.gate.Database, "err", err)
-		return fatal(codeInternal, "the gateway does not know the catalog of database %q of target %s", s.gate.Database, s.cfg.Target.Name)
+	if s.replication != physical {
+		catalog, err := s.deps.Catalog(s.gate.Database)
+		if err != nil {
+			s.deps.Log.Error("no catalog", "target", s.cfg.Target.Name, "database", s.gate.Database, "err", err)
+			return fatal(codeInternal, "the gateway does not know the catalog of database %q of target %s", s.gate.Database, s.cfg.Target.Name)
+		}
+		s.catalog = catalog
 	}
-	s.catalog = catalog
 	s.server, s.serverConn, s.key = server.reader, server.conn, server.key
 	s.secret = server.secret
 	s.address = addressOf(server.conn)

@@ -27,6 +27,8 @@ type shape struct {
 	settings    bool // it may change what names and texts mean from now on
 	named       bool // it is about names of the session: not for others
 	unsure      bool // it is not certain where its names lead
+	// command is the replication command that the text is, nil for SQL.
+	command *command
 
 	class    Classification
 	target   string

@@ -113,7 +113,8 @@ func (s *signedIn) open(kind byte, frame []byte) error {
 func startupMessage(cfg *Config, g *greeting, database string) []byte {
 	b := make([]byte, 4, 256)
 	b = binary.BigEndian.AppendUint32(b, protocolMajor<<16|g.minor)
-	settings := append([]setting{{"user", cfg.Upstream.User}, {"database", database}}, g.params.settings...)
+	settings := g.params.replication.append([]setting{{"user", cfg.Upstream.User}, {"database", database}})
+	settings = append(settings, g.params.settings...)
 	for _, s := range settings {
 		b = append(append(b, printable(s.name)...), 0)
 		b = append(append(b, printable(s.value)...), 0)

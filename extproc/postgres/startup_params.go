@@ -14,7 +14,9 @@ type startupParams struct {
 	app      string
 	signIn   SignIn // the way that the client asks for, "" for none
 	options  string
-	settings []setting // for the server, in the order in which it would apply them
+	// replication says that the connection is one for replication.
+	replication replication
+	settings    []setting // for the server, in the order in which it would apply them
 }
 
 type setting struct{ name, value string }
@@ -54,7 +56,8 @@ func parseStartup(b []byte) (*startupParams, []string, error) {
 		case name == "options":
 			p.options = value
 		case name == "replication":
-			if err := checkReplication(value); err != nil {
+			var err error
+			if p.replication, err = parseReplication(value); err != nil {
 				return nil, nil, err
 			}
 		case strings.HasPrefix(name, "_pq_."):
@@ -99,20 +102,42 @@ func (p *startupParams) complete() error {
 	return nil
 }
 
-// checkReplication refuses connections for replication. The value is the word
-// "database" or a boolean in the forms of the server's parse_bool: a beginning of
-// true, false, yes or no, or on, off, 1, 0.
-func checkReplication(value string) error {
+// replication is what a connection for replication is for. The zero value is an
+// ordinary connection.
+type replication string
+
+const (
+	physical   replication = "physical" // replication commands alone
+	inDatabase replication = "database" // and the SQL of one database
+)
+
+// parseReplication reads the startup parameter "replication": the word "database"
+// or a boolean in the forms of the server's parse_bool: a beginning of true, false,
+// yes or no, or on, off, 1, 0.
+func parseReplication(value string) (replication, error) {
 	v := strings.ToLower(value)
 	begins := func(word string) bool { return v != "" && strings.HasPrefix(word, v) }
 	switch {
 	case begins("false"), begins("no"), v == "0", v == "off", v == "of":
-		return nil
-	case value == "database", begins("true"), begins("yes"), v == "1", v == "on":
-		return fatal(codeInvalidAuth, "replication connections are not carried by the gateway")
+		return "", nil
+	case value == "database":
+		return inDatabase, nil
+	case begins("true"), begins("yes"), v == "1", v == "on":
+		return physical, nil
 	}
-	return fatal(codeInvalidParameter, "invalid value for parameter %q: %q", "replication", value).
+	return "", fatal(codeInvalidParameter, "invalid value for parameter %q: %q", "replication", value).
 		withHint(`Valid values are: "false", 0, "true", 1, "database".`)
+}
+
+// append adds the startup parameter to those for the server.
+func (r replication) append(settings []setting) []setting {
+	switch r {
+	case inDatabase:
+		return append(settings, setting{"replication", "database"})
+	case physical:
+		return append(settings, setting{"replication", "true"})
+	}
+	return settings
 }
 
 // facts are the settings as policy is shown them, and what they mean.

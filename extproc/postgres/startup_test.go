@@ -231,7 +231,7 @@ func TestStartUpParameters(t *testing.T) {
 		t.Errorf("the server was told %v", m.Parameters)
 	}
 	for _, refused := range [][]string{
-		{"replication", "database"}, {"options", "-x 5"},
+		{"replication", "perhaps"}, {"options", "-x 5"},
 		{"options", "-c user=postgres"}, {"local_preload_libraries", "x"}, {"weir.subject", "root"}, {"Local_Preload_Libraries", "x"}, {"options", "-c _pq_.x=1"}, {"options", "-cweir.subject=root"},
 	} {
 		k := newTalk(t, address)

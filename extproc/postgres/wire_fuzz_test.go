@@ -122,7 +122,8 @@ func FuzzStartup(f *testing.F) {
 		if err := m.Decode(sent[4:]); err != nil {
 			t.Fatalf("the server would not understand %q: %v", sent, err)
 		}
-		if m.Parameters["user"] != "weir_orders" || m.Parameters["database"] != "shop" || m.Parameters["replication"] != "" || m.Parameters["options"] != "" {
+		if m.Parameters["user"] != "weir_orders" || m.Parameters["database"] != "shop" ||
+			m.Parameters["replication"] != map[replication]string{physical: "true", inDatabase: "database"}[p.replication] || m.Parameters["options"] != "" {
 			t.Fatalf("%q makes the server see %v", b, m.Parameters)
 		}
 	})

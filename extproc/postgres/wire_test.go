@@ -34,17 +34,24 @@ func dialVersion(t *testing.T, address string, version uint32) *rawClient {
 	t.Cleanup(func() { conn.Close() })
 	c := &rawClient{t: t, conn: conn, f: pgproto3.NewFrontend(conn, conn)}
 	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
-	c.send(&pgproto3.StartupMessage{ProtocolVersion: version, Parameters: map[string]string{"user": "anyone", "database": "shop"}})
+	c.signIn(&pgproto3.StartupMessage{ProtocolVersion: version, Parameters: map[string]string{"user": "anyone", "database": "shop"}}, "good")
+	return c
+}
+
+// signIn goes on until the first ReadyForQuery.
+func (c *rawClient) signIn(start *pgproto3.StartupMessage, password string) {
+	c.t.Helper()
+	c.send(start)
 	for {
 		switch m := c.receive().(type) {
 		case *pgproto3.AuthenticationCleartextPassword:
-			c.send(&pgproto3.PasswordMessage{Password: "good"})
+			c.send(&pgproto3.PasswordMessage{Password: password})
 		case *pgproto3.BackendKeyData:
 			c.pid, c.key = m.ProcessID, append([]byte(nil), m.SecretKey...)
 		case *pgproto3.ErrorResponse:
-			t.Fatalf("sign-in: %s %s", m.Code, m.Message)
+			c.t.Fatalf("sign-in: %s %s", m.Code, m.Message)
 		case *pgproto3.ReadyForQuery:
-			return c
+			return
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -180,6 +181,13 @@ func (c *classified) Column(_, schema, table, column string) []string {
 	return c.by[schema+"."+table+"."+column]
 }
 func (c *classified) Classified(string) bool { return len(c.by) > 0 }
+func (c *classified) Classes(string) (all []string) {
+	for _, one := range c.by {
+		all = append(all, one...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
 
 // world is everything around a session.
 type world struct {

@@ -32,7 +32,8 @@ const (
 	ActionNotify      = "notify"
 	ActionLock        = "lock"
 	ActionDiscard     = "discard"
-	ActionMaintain    = "maintain" // VACUUM, ANALYZE, REINDEX, CLUSTER, REFRESH, CHECKPOINT
+	ActionMaintain    = "maintain"    // VACUUM, ANALYZE, REINDEX, CLUSTER, REFRESH, CHECKPOINT
+	ActionReplication = "replication" // a replication command, of a session; no text has it
 	ActionLoad        = "load"
 	ActionUnknown     = "unknown"
 )
