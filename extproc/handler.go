@@ -43,10 +43,9 @@ type Tunnel struct {
 	// Server is the target's end, where Envoy connects to it. Its RemoteAddr is the
 	// server's host:port once that has said something, where Envoy tells it.
 	Server net.Conn
-	// Dial connects to the target where Envoy does not: to the server at address
-	// (host:port, as RemoteAddr of such a connection gives it), or to any of the
-	// target's where that is "". The connection is closed with the tunnel.
-	Dial func(ctx context.Context, address string) (net.Conn, error)
+	// Dial connects to one of the target's servers where Envoy does not. The
+	// connection is closed with the tunnel.
+	Dial func(ctx context.Context) (net.Conn, error)
 	// Refused is why the client was not admitted, nil if it was. Then there is no
 	// server: the client can be told, and that is all.
 	Refused error

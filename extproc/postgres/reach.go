@@ -72,7 +72,7 @@ func (s *startUp) server(ctx context.Context, u *Upstream) (net.Conn, error) {
 	}
 	dialling, stop := context.WithDeadline(ctx, s.end)
 	defer stop()
-	conn, err := s.tunnel.Dial(dialling, "")
+	conn, err := s.tunnel.Dial(dialling)
 	if err != nil {
 		return nil, &dialError{err}
 	}

@@ -14,31 +14,28 @@ import (
 
 // dialled is the world's own way to the server, that counts.
 type dialled struct {
-	mu    sync.Mutex
-	first string   // the server where any will do, "" for none
-	to    []string // the addresses that were asked for
+	mu      sync.Mutex
+	address string // the server's, "" for none
+	times   int
 }
 
 func (d *dialled) count() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.to)
+	return d.times
 }
 
-// over has a world connect by d, to first where any server will do.
-func (d *dialled) over(w *world, first string) {
-	d.first = first
-	w.dial = func(ctx context.Context, address string) (net.Conn, error) {
+// over has a world connect by d.
+func (d *dialled) over(w *world, address string) {
+	d.address = address
+	w.dial = func(ctx context.Context) (net.Conn, error) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.to = append(d.to, address)
-		if address == "" {
-			address = d.first
-		}
-		if address == "" {
+		d.times++
+		if d.address == "" {
 			return nil, errors.New("no server takes the connection")
 		}
-		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", d.address)
 		if err == nil {
 			w.t.Cleanup(func() { _ = c.Close() })
 		}
@@ -119,7 +116,7 @@ func TestCancelFindsTheServer(t *testing.T) {
 	address := w.serve("")
 	c := dialRaw(t, address)
 	d.mu.Lock()
-	d.first = second
+	d.address = second
 	d.mu.Unlock()
 	request(t, address, &pgproto3.CancelRequest{ProcessID: c.pid, SecretKey: c.key})
 	select {
@@ -147,7 +144,7 @@ func TestNoServerTakesTheConnection(t *testing.T) {
 func TestConnectingIsBounded(t *testing.T) {
 	w := fakeWorld(t)
 	begun := make(chan struct{}, 1)
-	w.dial = func(ctx context.Context, _ string) (net.Conn, error) {
+	w.dial = func(ctx context.Context) (net.Conn, error) {
 		begun <- struct{}{}
 		<-ctx.Done()
 		return nil, ctx.Err()

@@ -203,7 +203,7 @@ type world struct {
 	peer     string // address of clients, where it is not the real one
 	// dial, if set, is how the gateway connects to the server itself, once the
 	// client has signed in.
-	dial func(ctx context.Context, address string) (net.Conn, error)
+	dial func(ctx context.Context) (net.Conn, error)
 	// toClient, if set, is what the gateway has for the client's connection.
 	toClient func(net.Conn) net.Conn
 	ca       *pki.CA

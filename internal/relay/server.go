@@ -261,8 +261,8 @@ type connections struct {
 }
 
 // dial is extproc.Tunnel's Dial.
-func (c *connections) dial(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := c.upstream.Dial(ctx, address)
+func (c *connections) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := c.upstream.Dial(ctx, "")
 	if err != nil {
 		return nil, err
 	}

@@ -162,7 +162,7 @@ func echo(c net.Conn) { _, _ = io.Copy(c, c) }
 
 // join carries both directions, each to its end.
 func join(ctx context.Context, tunnel *extproc.Tunnel) {
-	server, err := tunnel.Dial(ctx, "")
+	server, err := tunnel.Dial(ctx)
 	if err != nil {
 		return
 	}
@@ -415,7 +415,7 @@ func TestServersAreLeft(t *testing.T) {
 		left <- struct{}{}
 	})
 	p := start(t, Config{}, upstream(t, server), func(ctx context.Context, t *extproc.Tunnel) {
-		_, _ = t.Dial(ctx, "")
+		_, _ = t.Dial(ctx)
 		panic("a bug")
 	})
 	p.open(t, introduced(t))
