@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -13,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
+
+	"github.com/weir-gateway/weir/internal/drain"
 )
 
 // Config bounds what a session may use. The zero value is right for most.
@@ -78,13 +79,7 @@ type Server struct {
 	metrics  *metrics
 	pool     mem.BufferPool
 
-	stop     context.CancelFunc // ends the context of every session
-	stopping context.Context
-
-	mu       sync.Mutex
-	draining bool
-	sessions int
-	idle     chan struct{} // closed when draining and no session is left
+	sessions *drain.Group
 }
 
 // New makes a Server that asks handlers for the handler of each target.
@@ -101,10 +96,9 @@ func New(cfg Config, handlers Handlers, log *slog.Logger) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, handlers: handlers, log: log, metrics: m,
-		pool: newBufferPool(4<<10, 16<<10, 64<<10+maxBodyOverhead, cfg.ChunkSize, cfg.ChunkSize+maxBodyOverhead),
-		idle: make(chan struct{}),
+		pool:     newBufferPool(4<<10, 16<<10, 64<<10+maxBodyOverhead, cfg.ChunkSize, cfg.ChunkSize+maxBodyOverhead),
+		sessions: drain.New(),
 	}
-	s.stopping, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -118,50 +112,22 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 // Drain cancels the context of every session, refuses new ones, and waits until
 // all have ended. It returns ctx's error if that comes first; the sessions that
 // are left end with the gRPC server.
-func (s *Server) Drain(ctx context.Context) error {
-	s.mu.Lock()
-	if !s.draining {
-		s.draining = true
-		if s.sessions == 0 {
-			close(s.idle)
-		}
-	}
-	s.mu.Unlock()
-	s.stop()
-	select {
-	case <-s.idle:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func (s *Server) Drain(ctx context.Context) error { return s.sessions.Drain(ctx) }
 
 // enter counts a session in, unless the server drains. The context of the
 // session ends with its parent (its cause is ErrEnded then), with leave, and when
 // the server drains.
 func (s *Server) enter(parent context.Context) (ctx context.Context, leave func(), ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining {
+	if !s.sessions.Enter() {
 		return nil, nil, false
 	}
-	s.sessions++
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
 	ended := context.AfterFunc(parent, func() { cancel(ErrEnded) })
-	drained := context.AfterFunc(s.stopping, func() { cancel(nil) })
+	drained := context.AfterFunc(s.sessions.Stopping(), func() { cancel(nil) })
 	return ctx, func() {
 		ended()
 		drained()
 		cancel(nil)
-		s.leave()
+		s.sessions.Leave()
 	}, true
-}
-
-func (s *Server) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sessions--
-	if s.draining && s.sessions == 0 {
-		close(s.idle)
-	}
 }

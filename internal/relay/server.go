@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weir-gateway/weir/extproc"
+	"github.com/weir-gateway/weir/internal/drain"
 )
 
 // Config bounds a connection. The zero value is right for most.
@@ -50,13 +51,7 @@ type Server struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	stop     context.CancelFunc // ends the context of every session
-	stopping context.Context
-
-	mu       sync.Mutex
-	draining bool
-	sessions int
-	idle     chan struct{} // closed when draining and no session is left
+	sessions *drain.Group
 }
 
 // New makes a Server.
@@ -77,50 +72,12 @@ func New(cfg Config, targets Targets, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
-	s := &Server{cfg: cfg, targets: targets, log: log, metrics: m, idle: make(chan struct{})}
-	s.stopping, s.stop = context.WithCancel(context.Background())
-	return s, nil
+	return &Server{cfg: cfg, targets: targets, log: log, metrics: m, sessions: drain.New()}, nil
 }
 
 // Drain cancels the context of every session, refuses new ones, and waits until
 // all have ended. It returns ctx's error if that comes first.
-func (s *Server) Drain(ctx context.Context) error {
-	s.mu.Lock()
-	if !s.draining {
-		s.draining = true
-		if s.sessions == 0 {
-			close(s.idle)
-		}
-	}
-	s.mu.Unlock()
-	s.stop()
-	select {
-	case <-s.idle:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// enter counts a session in, unless the server drains.
-func (s *Server) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining {
-		return false
-	}
-	s.sessions++
-	return true
-}
-
-func (s *Server) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sessions--
-	if s.draining && s.sessions == 0 {
-		close(s.idle)
-	}
-}
+func (s *Server) Drain(ctx context.Context) error { return s.sessions.Drain(ctx) }
 
 // busy is how long no connection is taken when the system has no room for one.
 const busy = 50 * time.Millisecond
@@ -162,7 +119,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 // connection serves one connection, and closes it.
 func (s *Server) connection(c *net.UnixConn) {
-	if !s.enter() {
+	if !s.sessions.Enter() {
 		s.metrics.refuse(refusedDraining)
 		_ = c.Close()
 		return
@@ -170,7 +127,7 @@ func (s *Server) connection(c *net.UnixConn) {
 	s.metrics.open.Inc()
 	defer s.metrics.open.Dec()
 	end := s.session(c)
-	s.leave()
+	s.sessions.Leave()
 	if end == nil {
 		_ = c.Close()
 		return
@@ -184,18 +141,18 @@ func (s *Server) session(c *net.UnixConn) *client {
 	p, rest, reason, err := s.introduce(c)
 	if err != nil {
 		s.metrics.refuse(reason)
-		s.log.WarnContext(s.stopping, "relay: a connection was refused", "reason", reason, "err", err)
+		s.log.WarnContext(s.sessions.Stopping(), "relay: a connection was refused", "reason", reason, "err", err)
 		return nil
 	}
 	target, ok := s.targets.Relay(p.target)
 	if !ok {
 		s.metrics.refuse(refusedTarget)
-		s.log.WarnContext(s.stopping, "relay: a connection was refused", "reason", refusedTarget, "target", p.target)
+		s.log.WarnContext(s.sessions.Stopping(), "relay: a connection was refused", "reason", refusedTarget, "target", p.target)
 		return nil
 	}
 	ctx, ended := context.WithCancelCause(context.Background())
 	defer ended(nil)
-	drained := context.AfterFunc(s.stopping, func() { ended(nil) })
+	drained := context.AfterFunc(s.sessions.Stopping(), func() { ended(nil) })
 	defer drained()
 	end := &client{UnixConn: c, from: p.client, ended: ended, rest: rest}
 	dialled := &connections{upstream: target.Upstream}

@@ -305,12 +305,12 @@ func TestTheContext(t *testing.T) {
 	causes := make(chan error, 1)
 	begun := make(chan struct{})
 	p := start(t, Config{}, upstream(t, nowhere(t)), func(ctx context.Context, tunnel *extproc.Tunnel) {
-		begun <- struct{}{}
 		_ = tunnel.Client.SetReadDeadline(time.Unix(1, 0))
 		if _, err := tunnel.Client.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
 			t.Errorf("a deadline: %v, %v", err, ctx.Err())
 		}
 		_ = tunnel.Client.SetReadDeadline(time.Time{})
+		begun <- struct{}{}
 		reading := make(chan struct{})
 		go func() {
 			defer close(reading)
