@@ -143,6 +143,7 @@ func TestApprovedByAnn(t *testing.T) {
 }
 
 func TestTwoApprovers(t *testing.T) {
+	once(t)
 	w := shared(t)
 	ann, bob := w.mint(t, stage.Approver, person("dba")), w.mint(t, "bob", person("dba"))
 	h := w.hold(t, w.agent(t), "update products set price = price + 1 where id = 1;\n")
@@ -158,6 +159,7 @@ func TestTwoApprovers(t *testing.T) {
 }
 
 func TestDeniedByAnn(t *testing.T) {
+	once(t)
 	w := shared(t)
 	h := w.hold(t, w.agent(t), "create table denied_by_ann (id int);\nselect 'still here';\n")
 	got := w.vote(t, w.mint(t, stage.Approver, person("dba")), "deny", h.id, "not on a Friday")
@@ -172,6 +174,7 @@ func TestDeniedByAnn(t *testing.T) {
 }
 
 func TestApprovalExpires(t *testing.T) {
+	once(t)
 	w := shared(t)
 	h := w.hold(t, w.agent(t), "delete from order_items where order_id = 1;\nselect 'still here';\n")
 	end := h.result(t)
@@ -320,6 +323,7 @@ func (w *world) ask(t *testing.T, path string) *asked {
 }
 
 func TestRequestIsHeld(t *testing.T) {
+	once(t)
 	w := shared(t)
 	ann := w.mint(t, stage.Approver, person("dba"))
 	t.Run("approved", func(t *testing.T) {

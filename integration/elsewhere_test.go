@@ -18,6 +18,7 @@ import (
 // An Envoy that weir does not start reaches it over TCP, each side with its
 // certificate, from the printed bootstrap on.
 func TestAnEnvoyElsewhere(t *testing.T) {
+	once(t)
 	need(t)
 	envoys, err := pki.New("Envoys")
 	if err != nil {

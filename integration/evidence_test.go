@@ -115,6 +115,7 @@ update orders set note = 'seen' where id = 77;
 }
 
 func TestWhoReadsSessions(t *testing.T) {
+	once(t)
 	w := shared(t)
 	for name, tc := range map[string]struct {
 		token string
@@ -161,6 +162,7 @@ func TestWhoReadsSessions(t *testing.T) {
 // ClickHouse dies and is stopped while a hundred sessions' worth of work goes
 // on; afterwards each statement is there, once.
 func TestClickHouseDies(t *testing.T) {
+	once(t)
 	w := own(t, stage.Options{})
 	w.audited(t, "SELECT count() FROM weir.gaps", "0")
 	engine := func() int { return w.child(t, "engine --library") }
@@ -207,6 +209,7 @@ func TestClickHouseDies(t *testing.T) {
 
 // A full spool refuses work: what cannot be recorded is not forwarded.
 func TestFullSpool(t *testing.T) {
+	once(t)
 	w := own(t, stage.Options{Edit: func(s *stage.Settings) { s.Extra = "evidence: {spool_size: 64MiB}" }})
 	engine := w.child(t, "engine --library")
 	if err := syscall.Kill(engine, syscall.SIGSTOP); err != nil {

@@ -32,6 +32,7 @@ func (r result) refusal(t *testing.T, status string) problem {
 }
 
 func TestRefunds(t *testing.T) {
+	once(t)
 	w := shared(t)
 	order := shop.New(shop.Seed).Orders[0]
 	body := func(amount string) string {
@@ -65,6 +66,7 @@ func TestRefunds(t *testing.T) {
 }
 
 func TestMethodIsDenied(t *testing.T) {
+	once(t)
 	w := shared(t)
 	p := w.curl(t, w.agent(t), "/customers/5?denied", "-X", "DELETE").refusal(t, "403 Forbidden")
 	if p.Rule != "default_deny" || p.Detail != `no rule allows agent support-agent to use "delete" on target customers-api (default_deny)` || p.Hint == "" {
@@ -82,6 +84,7 @@ func TestMethodIsDenied(t *testing.T) {
 }
 
 func TestWhoIsTurnedAway(t *testing.T) {
+	once(t)
 	w := shared(t)
 	stranger, err := issuer.Start(t.Context(), issuer.Config{})
 	if err != nil {
@@ -130,6 +133,7 @@ func TestWhoIsTurnedAway(t *testing.T) {
 }
 
 func TestNoToken(t *testing.T) {
+	once(t)
 	w := shared(t)
 	for name, args := range map[string][]string{
 		"nothing":      nil,
@@ -157,6 +161,7 @@ func TestNoToken(t *testing.T) {
 
 // The API sees its own key, and nothing that the client said about itself.
 func TestCredentialsOfTheClientAreRemoved(t *testing.T) {
+	once(t)
 	w := shared(t)
 	token := w.agent(t)
 	uri := "/customers/3?credentials"
@@ -189,6 +194,7 @@ func TestCredentialsOfTheClientAreRemoved(t *testing.T) {
 // A response that cannot be masked is not delivered: neither one in another
 // format nor the rest of a document.
 func TestUnmaskableIsNotDelivered(t *testing.T) {
+	once(t)
 	w := shared(t)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, w.url("/customers/42"), nil)
 	if err != nil {
@@ -205,6 +211,7 @@ func TestUnmaskableIsNotDelivered(t *testing.T) {
 }
 
 func TestHTTP2(t *testing.T) {
+	once(t)
 	w, c := shared(t), customer()
 	got := w.curl(t, w.agent(t), "/customers/42", "--http2")
 	expect(t, got.out, "HTTP/2 200", masked(c.SSN), "!"+c.SSN)

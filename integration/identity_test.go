@@ -24,6 +24,7 @@ func (w *world) signs(t *testing.T, token string) result {
 }
 
 func TestKeysRotate(t *testing.T) {
+	once(t)
 	w := own(t, stage.Options{})
 	conn := w.pgx(t, w.agent(t), pgx.QueryExecModeExec)
 	before, unused := w.agent(t), w.agent(t)
@@ -51,6 +52,7 @@ func TestKeysRotate(t *testing.T) {
 }
 
 func TestIssuerDownAtStart(t *testing.T) {
+	once(t)
 	w := unstarted(t, stage.Options{})
 	w.Issuer.Pause()
 	if err := w.raise(t.Context()); err != nil {
@@ -65,6 +67,7 @@ func TestIssuerDownAtStart(t *testing.T) {
 }
 
 func TestIssuerDownLater(t *testing.T) {
+	once(t)
 	w := own(t, stage.Options{})
 	known := w.agent(t)
 	expect(t, w.signs(t, known).out, "in\n")
@@ -141,6 +144,7 @@ func TestTokenGrace(t *testing.T) {
 }
 
 func TestKindsAreToldApart(t *testing.T) {
+	once(t)
 	w := shared(t)
 	h := w.hold(t, w.mint(t, "mary", person("staff")), "create table by_mary (id int);\n")
 	if a := w.state(t, h.id); a.Requester.Kind != "human" || a.Requester.Subject != "mary" || a.Requester.Issuer != w.Issuer.URL {

@@ -118,6 +118,7 @@ func TestStopEndsAll(t *testing.T) {
 }
 
 func TestSecondGatewayIsRefused(t *testing.T) {
+	once(t)
 	w := shared(t)
 	got := w.weir(t, nil, "up")
 	expect(t, got.err, "weir: another weir is running on "+w.Path("weir-data")+"; stop it, or choose another folder (data:)")
@@ -128,6 +129,7 @@ func TestSecondGatewayIsRefused(t *testing.T) {
 }
 
 func TestRestartContinues(t *testing.T) {
+	once(t)
 	w := own(t, stage.Options{})
 	ann := w.mint(t, stage.Approver, person("dba"))
 	h := w.hold(t, w.agent(t), "create table before_restart (id int);\n")

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -24,6 +23,15 @@ import (
 // transport is how PostgreSQL's bytes reach the gateway in this run: ext_proc or
 // relay, "" for the default. `make test` runs the suite over both.
 var transport = os.Getenv("WEIR_TRANSPORT")
+
+// once skips a test in which no transport has a part, where the suite runs over
+// another than the default.
+func once(t *testing.T) {
+	t.Helper()
+	if transport != "" {
+		t.Skip("it says nothing of transport " + transport)
+	}
+}
 
 // inTransport is a target's line that says so, within braces.
 func inTransport() string {
@@ -52,12 +60,8 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	var err error
-	// Everyone may pass: as root, PostgreSQL runs as another user.
-	if all.dir, err = os.MkdirTemp("", "weir-e2e-"); err == nil {
-		err = os.Chmod(all.dir, 0o711)
-	}
-	if err == nil {
-		err = all.build()
+	if all.dir, err = stage.TempDir("weir-e2e-"); err == nil {
+		all.weir, err = stage.Build(context.Background(), all.dir)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -72,17 +76,6 @@ func run(m *testing.M) int {
 		code = max(code, 1)
 	}
 	return code
-}
-
-// build makes the program under test, as `make build` does.
-func (s *suite) build() error {
-	s.weir = filepath.Join(s.dir, "weir")
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", s.weir, "./cmd/weir")
-	cmd.Dir = ".."
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building weir: %w\n%s", err, out)
-	}
-	return nil
 }
 
 // shared is the stage of all tests that break nothing on it.

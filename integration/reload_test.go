@@ -94,6 +94,7 @@ func TestReload(t *testing.T) {
 }
 
 func TestBadFileKeepsTheLastGoodOne(t *testing.T) {
+	once(t)
 	w := own(t, stage.Options{})
 	conn := w.pgx(t, w.agent(t), pgx.QueryExecModeExec)
 	good := w.Settings
@@ -128,6 +129,7 @@ func TestBadFileKeepsTheLastGoodOne(t *testing.T) {
 }
 
 func TestPortInUse(t *testing.T) {
+	once(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -149,6 +151,7 @@ func TestPortInUse(t *testing.T) {
 }
 
 func TestPolicyReload(t *testing.T) {
+	once(t)
 	w := own(t, stage.Options{Edit: func(s *stage.Settings) {
 		text, err := os.ReadFile(s.Classification)
 		if err != nil {
@@ -207,6 +210,7 @@ func TestPolicyReload(t *testing.T) {
 // A target's transport changes while the gateway runs: its sessions of before have
 // their time, and new ones come the other way.
 func TestTransportChanges(t *testing.T) {
+	once(t)
 	w := own(t, stage.Options{Transport: "ext_proc", Edit: func(s *stage.Settings) { s.Extra = "drain: {targets: 5m}" }})
 	first := w.pgx(t, w.agent(t), pgx.QueryExecModeExec)
 	for _, to := range []string{"relay", "ext_proc"} {

@@ -172,6 +172,7 @@ func read(t *testing.T, path string) []byte {
 
 // What is written can be read by the gateway's own user only.
 func TestDataFolderIsPrivate(t *testing.T) {
+	once(t)
 	w := shared(t)
 	for _, dir := range []string{"weir-data", filepath.Join("weir-data", "run")} {
 		info, err := os.Stat(w.Path(dir))

@@ -22,6 +22,7 @@ type clients struct {
 }
 
 func TestWeirToken(t *testing.T) {
+	once(t)
 	c := newClients(t)
 	w := own(t, stage.Options{Issuer: c.add})
 	home := t.TempDir()

@@ -112,6 +112,7 @@ func (w *world) starts(t *testing.T, env []string, edit func(string) string) res
 }
 
 func TestWhatKeepsItFromStarting(t *testing.T) {
+	once(t)
 	w := shared(t)
 	nowhere := func(text string) string { // other ports than the shared gateway's
 		for _, taken := range []string{w.Settings.DatabaseListen, w.Settings.APIListen, all.listen["patient"], all.listen["tiny"], all.listen["lame"], all.listen["lame-api"]} {
@@ -168,6 +169,7 @@ func TestWhatKeepsItFromStarting(t *testing.T) {
 
 // A target whose port is taken at the start keeps nobody from the others.
 func TestPortInUseAtStart(t *testing.T) {
+	once(t)
 	w := unstarted(t, stage.Options{})
 	taken := shared(t).Settings.DatabaseListen
 	w.configure(t, func(s *stage.Settings) { s.Targets = w.late(taken, "") })

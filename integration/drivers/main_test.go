@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -69,18 +68,12 @@ func ready(t *testing.T) *suite {
 func (s *suite) start() error {
 	ctx := context.Background()
 	var err error
-	// Everyone may pass: as root, PostgreSQL runs as another user.
-	if s.dir, err = os.MkdirTemp("", "weir-drivers-"); err != nil {
+	if s.dir, err = stage.TempDir("weir-drivers-"); err != nil {
 		return err
 	}
-	if err := os.Chmod(s.dir, 0o711); err != nil {
+	weir, err := stage.Build(ctx, s.dir)
+	if err != nil {
 		return err
-	}
-	weir := filepath.Join(s.dir, "weir")
-	build := exec.CommandContext(ctx, "go", "build", "-o", weir, "./cmd/weir")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building weir: %w\n%s", err, out)
 	}
 	policy, err := filepath.Abs(filepath.Join("testdata", "policy"))
 	if err != nil {
