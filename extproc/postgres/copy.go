@@ -26,7 +26,7 @@ func (s *session) awaitCopy() (reading bool, err error) {
 	return reading, err
 }
 
-// copyMessage handles CopyData, CopyDone and CopyFail.
+// copyMessage handles CopyData, CopyDone and CopyFail. Data is forwarded as it comes.
 func (s *session) copyMessage(kind byte, size int) error {
 	owed := false
 	if s.copying != nil {
@@ -44,12 +44,7 @@ func (s *session) copyMessage(kind byte, size int) error {
 		return s.failsCopy(size)
 	}
 	if kind != msgCopyData {
-		if size > maxToken {
-			return fatal(codeProtocolViolation, "invalid message length")
-		}
-		s.mu.Lock()
-		s.queue.endCopyData()
-		s.mu.Unlock()
+		return s.endCopyMessage(size)
 	}
 	for size > 0 {
 		b, err := s.client.chunk(size)
@@ -67,6 +62,32 @@ func (s *session) copyMessage(kind byte, size int) error {
 			}
 		}
 	}
+	return nil
+}
+
+// endCopyMessage forwards CopyDone or CopyFail, which ends the data only when all of
+// it has come: a client may leave in the middle of it.
+func (s *session) endCopyMessage(size int) error {
+	if size > maxToken {
+		return fatal(codeProtocolViolation, "invalid message length")
+	}
+	frame, err := s.client.take(size)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	owed := s.queue.copies > 0
+	if owed {
+		s.queue.endCopyData()
+	}
+	s.mu.Unlock()
+	if !owed {
+		return nil // the COPY has failed meanwhile
+	}
+	if s.batch.copyFrom < 0 {
+		s.batch.copyFrom = len(s.batch.out)
+	}
+	s.batch.out = append(s.batch.out, frame...)
 	return nil
 }
 

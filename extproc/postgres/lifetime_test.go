@@ -143,6 +143,19 @@ func TestClientHalfCloses(t *testing.T) {
 		other := dialRaw(t, address)
 		sees(t, other.ask("SELECT count(*) FROM notes"), "columns count", "row 0", "done SELECT 1", "ready I")
 	})
+	t.Run("within the end of COPY", func(t *testing.T) {
+		w, server := realWorld(t, pgserver.Options{})
+		c := dialRaw(t, w.serve(server.Addr()))
+		c.send(&pgproto3.Query{String: "COPY notes (body) FROM STDIN"}, &pgproto3.CopyData{Data: []byte("lost\n")})
+		sees(t, []string{describeMessage(c.receive())}, "copy in")
+		if _, err := c.conn.Write([]byte{msgCopyDone, 0, 0}); err != nil {
+			t.Fatal(err)
+		}
+		half(c)
+		if got := w.reason(); got != "the client went away" {
+			t.Errorf("recorded %q", got)
+		}
+	})
 }
 
 func TestServerVanishes(t *testing.T) {
