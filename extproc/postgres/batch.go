@@ -147,6 +147,9 @@ func (s *session) oweOne(a *answer) {
 		}
 		s.queue.skipping = false
 	}
+	if a.op != nil && a.op.shape.ddl && s.changes == nil {
+		s.changes = s.catalog.Changes()
+	}
 	if a.op != nil && a.op.started.IsZero() {
 		a.op.started = time.Now()
 	}

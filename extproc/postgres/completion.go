@@ -100,6 +100,10 @@ func (s *session) ready(frame []byte) error {
 		s.out.masked = nil
 		s.portals.endTransaction()
 		s.maskedInTx = false
+		if s.changes != nil && s.queue.n == 0 {
+			s.changes()
+			s.changes = nil
+		}
 	}
 	if a.probe != nil {
 		a.probe.asked--

@@ -37,6 +37,8 @@ type Catalog interface {
 	Snapshot(ctx context.Context) (sqlmeta.Catalog, error)
 	// Refresh reads the catalog again and returns when Snapshot gives the new one.
 	Refresh(ctx context.Context) error
+	// Changes notes a change that begins. Until done is called Snapshot reads each time.
+	Changes() (done func())
 }
 
 // Classification says which columns hold what. An implementation is an immutable

@@ -82,6 +82,10 @@ func (s *session) abandon() {
 	for i := range s.batch.answers {
 		s.drop(&s.batch.answers[i])
 	}
+	if s.changes != nil {
+		s.changes()
+		s.changes = nil
+	}
 	cut := s.out.dropped
 	s.out.dropped = nil
 	s.mu.Unlock()

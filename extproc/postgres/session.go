@@ -91,6 +91,7 @@ type session struct {
 	tempsInTx    bool // because of what the transaction has done
 	maskedInTx   bool // the transaction has used what is masked
 	catalogStale bool
+	changes      func()             // ends the change of the schema that this session has begun, nil for none
 	cancelling   bool               // the server has been asked to stop a statement
 	hold         context.CancelFunc // of the operation that is held
 	ending       *ending

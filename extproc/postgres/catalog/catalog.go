@@ -42,6 +42,9 @@ type Catalog struct {
 
 	current atomic.Pointer[seen]
 
+	changing atomic.Int64 // changes that have begun and not ended
+	changed  atomic.Int64 // those that have ended
+
 	mu     sync.Mutex // guards flight and next
 	flight *look      // under way
 	next   *look      // waits for flight to end
@@ -53,7 +56,8 @@ type Catalog struct {
 // seen is a snapshot and when it was last known to be right.
 type seen struct {
 	*Snapshot
-	at time.Time
+	at      time.Time
+	changed int64 // of Catalog, before the look
 }
 
 // look is one read of the catalog; everyone who waits for it shares its result.
@@ -121,11 +125,11 @@ func (c *Catalog) Snapshot(ctx context.Context) (sqlmeta.Catalog, error) {
 }
 
 func (c *Catalog) snapshot(ctx context.Context) (*Snapshot, error) {
-	if s := c.fresh(); s != nil {
+	if s := c.fresh(); s != nil && c.settled() {
 		return s, nil
 	}
 	err := c.Refresh(ctx)
-	if s := c.fresh(); s != nil {
+	if s := c.fresh(); s != nil && err == nil {
 		return s, nil
 	}
 	return nil, fmt.Errorf("%w: %w", ErrUnknown, err)
@@ -137,6 +141,24 @@ func (c *Catalog) fresh() *Snapshot {
 		return nil
 	}
 	return s.Snapshot
+}
+
+// Changes notes that somebody is about to change the database. Until the change has ended,
+// by a call of done, and the catalog was looked at again, each Snapshot looks first: what
+// one session has changed, another must not be judged without.
+func (c *Catalog) Changes() (done func()) {
+	c.changing.Add(1)
+	return sync.OnceFunc(func() {
+		c.changed.Add(1)
+		c.changing.Add(-1)
+	})
+}
+
+// settled says that nobody has changed the database, through this gateway, since it was
+// looked at.
+func (c *Catalog) settled() bool {
+	s := c.current.Load()
+	return c.changing.Load() == 0 && s != nil && s.changed == c.changed.Load()
 }
 
 // SearchPath is the search path that a session of this user starts with.
@@ -199,7 +221,7 @@ func (c *Catalog) look(ctx context.Context) error {
 		}
 		c.conn, c.probe = conn, ""
 	}
-	at := c.now()
+	at, changed := c.now(), c.changed.Load()
 	last := c.current.Load()
 	snapshot, probe, err := read(ctx, c.conn, c.probe)
 	if err != nil {
@@ -214,7 +236,7 @@ func (c *Catalog) look(ctx context.Context) error {
 		snapshot = last.Snapshot
 	}
 	c.probe = probe
-	c.current.Store(&seen{snapshot, at})
+	c.current.Store(&seen{snapshot, at, changed})
 	return nil
 }
 
