@@ -76,12 +76,14 @@ func newGroup(cfg Config, limit int64, write func(context.Context, []*pending) e
 	}
 }
 
-// wait queues p and waits until it is on disk.
-func (g *group) wait(ctx context.Context, p *pending) error {
+// begin queues p, for which somebody is to wait.
+func (g *group) begin(ctx context.Context, p *pending) error {
 	p.done = make(chan error, 1)
-	if err := g.add(ctx, p); err != nil {
-		return err
-	}
+	return g.add(ctx, p)
+}
+
+// wait waits until p is on disk.
+func (g *group) wait(ctx context.Context, p *pending) error {
 	select {
 	case err := <-p.done:
 		g.reuse(p)
@@ -94,6 +96,9 @@ func (g *group) wait(ctx context.Context, p *pending) error {
 // leave queues p. A failing group is asked whether it takes p.
 func (g *group) leave(ctx context.Context, p *pending) error {
 	if g.failure() != nil {
+		if err := g.begin(ctx, p); err != nil {
+			return err
+		}
 		return g.wait(ctx, p)
 	}
 	return g.add(ctx, p)

@@ -146,11 +146,24 @@ func (r *Recorder) Err() error { return r.group.failure() }
 // Record returns once the event is on disk. After an error the event must be
 // taken as not recorded.
 func (r *Recorder) Record(ctx context.Context, e *gate.Event) error {
-	p, err := r.prepare(e)
+	recorded, err := r.Begin(ctx, e)
 	if err != nil {
 		return err
 	}
-	return r.group.wait(ctx, p)
+	return recorded(ctx)
+}
+
+// Begin returns once the event has its place in the order; the receipt, once it is
+// on disk.
+func (r *Recorder) Begin(ctx context.Context, e *gate.Event) (gate.Receipt, error) {
+	p, err := r.prepare(e)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.group.begin(ctx, p); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error { return r.group.wait(ctx, p) }, nil
 }
 
 // Handoff returns once the event has its place in the order. It waits while

@@ -132,6 +132,9 @@ func (l *ledger) Record(_ context.Context, e *gate.Event) error {
 	l.events = append(l.events, e)
 	return l.dead
 }
+func (l *ledger) Begin(ctx context.Context, e *gate.Event) (gate.Receipt, error) {
+	return func(context.Context) error { return nil }, l.Record(ctx, e)
+}
 func (l *ledger) Handoff(ctx context.Context, e *gate.Event) error { return l.Record(ctx, e) }
 func (l *ledger) Payload(_ context.Context, p *gate.Payload) error {
 	l.mu.Lock()

@@ -100,6 +100,10 @@ func (s *shape) uncertain() *shape {
 }
 
 func (s *session) unanalysed(ctx context.Context, err error) *problem {
+	var w *withdrawn
+	if errors.As(err, &w) {
+		return w.problem
+	}
 	if ctx.Err() != nil {
 		return failed(codeCanceled, "the statement was not sent: the session ends")
 	}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -13,13 +14,22 @@ type batch struct {
 	copyFrom int // where COPY data begins that is not recorded yet, -1 for nowhere
 }
 
-// fullBatch is how much is gathered before it is sent, in bytes.
-const fullBatch = 64 << 10
+const (
+	// fullBatch is how much is gathered before it is sent, in bytes.
+	fullBatch = 64 << 10
+	// fullAnswers is for how many answers that is, about twice the operations. What
+	// is recorded of each takes some kilobytes until then.
+	fullAnswers = 1 << 10
+)
+
+func (b *batch) full() bool { return len(b.out) > fullBatch || len(b.answers) > fullAnswers }
 
 // send adds bytes for the server to the batch.
 func (s *session) send(b []byte, answers ...answer) {
+	at := len(s.batch.out)
 	s.batch.out = append(s.batch.out, b...)
 	for i := range answers {
+		answers[i].at = at
 		s.batch.answers = append(s.batch.answers, answers[i])
 		s.announce(answers[i].changes)
 	}
@@ -36,15 +46,18 @@ func (s *session) announce(changes []change) {
 	s.mu.Unlock()
 }
 
-// flush sends what may be sent. The messages of a chain stay until their
-// operation is judged: the server would not answer them before a Sync either.
+// flush sends what may be sent, once it is recorded. The messages of a chain stay
+// until their operation is judged: the server would not answer them before a Sync
+// either. A withdrawn says that the rest was refused; what is being handled shares
+// its fate.
 func (s *session) flush() error {
+	refused := s.settle()
 	n, answers := len(s.batch.out), len(s.batch.answers)
 	if s.chain.open {
 		n, answers = s.chain.from, s.chain.fromAnswer
 	}
 	if n == 0 {
-		return s.ended()
+		return errors.Join(refused, s.ended())
 	}
 	if err := s.recordCopy(n); err != nil {
 		return err
@@ -56,10 +69,13 @@ func (s *session) flush() error {
 	rest := copy(s.batch.answers, s.batch.answers[answers:])
 	clear(s.batch.answers[rest:])
 	s.batch.answers = s.batch.answers[:rest]
+	for i := range s.batch.answers {
+		s.batch.answers[i].at -= n
+	}
 	if s.chain.open {
 		s.chain.from, s.chain.fromAnswer = 0, 0
 	}
-	return nil
+	return refused
 }
 
 // forward sends messages to the server, which so owes answers.
@@ -100,7 +116,7 @@ func (s *session) sendWhole(frame []byte, a answer) error {
 // beforeWait is what is done before the client is waited for: everything is sent,
 // and an idle session holds no large buffers.
 func (s *session) beforeWait() error {
-	if err := s.flush(); err != nil {
+	if err := s.sendGathered(); err != nil {
 		return err
 	}
 	if s.endingNow() != nil && s.readyToEnd() {

@@ -56,7 +56,10 @@ func BenchmarkRewrite(b *testing.B) {
 // silent records nothing, so that the session is what is measured.
 type silent struct{}
 
-func (silent) Record(context.Context, *gate.Event) error    { return nil }
+func (silent) Record(context.Context, *gate.Event) error { return nil }
+func (silent) Begin(context.Context, *gate.Event) (gate.Receipt, error) {
+	return func(context.Context) error { return nil }, nil
+}
 func (silent) Handoff(context.Context, *gate.Event) error   { return nil }
 func (silent) Payload(context.Context, *gate.Payload) error { return nil }
 

@@ -22,8 +22,8 @@ func (s *session) fromClient() error {
 		if err := s.message(kind, size); err != nil {
 			return err
 		}
-		if len(s.batch.out) > fullBatch {
-			if err := s.flush(); err != nil {
+		if s.batch.full() {
+			if err := s.sendGathered(); err != nil {
 				return err
 			}
 		}
@@ -47,7 +47,7 @@ func (s *session) message(kind byte, size int) error {
 	case kind == msgTerminate:
 		return s.terminate()
 	case s.copying == nil && !s.segmentOpen.Load() && s.endingNow() != nil:
-		if err := s.flush(); err != nil { // what was taken before it came to that
+		if err := s.sendGathered(); err != nil { // what was taken before it came to that
 			return err
 		}
 		return errEnded
@@ -69,9 +69,15 @@ func (s *session) message(kind byte, size int) error {
 		return err
 	}
 	if kind == msgQuery {
-		return s.query(frame)
+		err = s.query(frame)
+	} else {
+		err = s.extended(kind, frame)
 	}
-	return s.extended(kind, frame)
+	var w *withdrawn
+	if errors.As(err, &w) {
+		err = s.alsoRefused(kind, frame, w.problem)
+	}
+	return err
 }
 
 // skips says that the client's messages are dropped up to its next Sync, because
@@ -104,6 +110,9 @@ func (s *session) oversized(kind byte, size int) error {
 // terminate passes the client's leave on.
 func (s *session) terminate() error {
 	s.cutChain()
+	if err := s.sendGathered(); err != nil {
+		return err
+	}
 	s.send(appendMessage(nil, msgTerminate))
 	s.terminating.Store(true)
 	if err := s.flush(); err != nil {

@@ -31,7 +31,7 @@ func (s *session) copyMessage(kind byte, size int) error {
 	owed := false
 	if s.copying != nil {
 		if len(s.batch.answers) > 0 { // the COPY itself may not have been sent
-			if err := s.flush(); err != nil {
+			if err := s.sendGathered(); err != nil {
 				return err
 			}
 		}
@@ -57,7 +57,7 @@ func (s *session) copyMessage(kind byte, size int) error {
 		}
 		s.batch.out = append(s.batch.out, b...)
 		if len(s.batch.out) > fullBatch {
-			if err := s.flush(); err != nil {
+			if err := s.sendGathered(); err != nil {
 				return err
 			}
 		}
@@ -96,7 +96,7 @@ func (s *session) outsideCopy(kind byte, size int) (bool, error) {
 	if s.copying == nil {
 		return true, nil
 	}
-	if err := s.flush(); err != nil { // the COPY itself may not have been sent
+	if err := s.sendGathered(); err != nil { // the COPY itself may not have been sent
 		return false, err
 	}
 	owed, reading, early := s.copyState()

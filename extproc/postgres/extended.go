@@ -251,16 +251,16 @@ func (s *session) runPortal(name string, frame []byte) error {
 	}
 	end := len(s.batch.out)
 	s.send(frame)
-	if p := s.requested(op, s.batch.out[s.chain.from:]); p != nil {
+	p = s.requested(op, s.batch.out[s.chain.from:])
+	s.batch.out = s.batch.out[:end]
+	if p != nil {
 		return s.refuseExtended(p)
 	}
 	if len(op.masks) > 0 && !s.chain.described {
 		// What the rows hold is asked for right before they come.
-		s.batch.out = s.batch.out[:end]
 		s.send(appendMessage(nil, msgDescribe, []byte{'P'}, cstring(name)), answer{want: wantDescribe, portal: true, hidden: true})
-		s.send(frame)
 	}
-	s.send(nil, answer{want: wantExecute, changes: changes})
+	s.send(frame, answer{want: wantExecute, changes: changes})
 	s.forwarded(op)
 	s.closeChain(op)
 	return nil

@@ -9,15 +9,16 @@ import (
 	"github.com/weir-gateway/weir/internal/gate"
 )
 
-// announceHold tells the client at once that its statement waits for people.
-func (s *session) announceHold(a *gate.Approval, cancel context.CancelFunc) {
+// announceHold tells the client at once that its statement waits for people. The
+// error says why it does not.
+func (s *session) announceHold(a *gate.Approval, cancel context.CancelFunc) error {
 	s.mu.Lock()
 	s.hold = cancel
 	s.mu.Unlock()
 	// What was sent before is not held.
 	if err := s.flush(); err != nil {
 		cancel()
-		return
+		return err
 	}
 	notice := &problem{
 		severity: "NOTICE", code: "00000", message: "held for approval " + a.ID,
@@ -28,9 +29,11 @@ func (s *session) announceHold(a *gate.Approval, cancel context.CancelFunc) {
 			notice.detail = need.Reason
 		}
 	}
-	if err := s.toClient(notice.appendNotice(nil)); err != nil {
+	err := s.toClient(notice.appendNotice(nil))
+	if err != nil {
 		cancel()
 	}
+	return err
 }
 
 // cancelHold withdraws the operation that is held, and says whether there was one.

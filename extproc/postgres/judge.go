@@ -11,7 +11,7 @@ import (
 )
 
 // judge takes a statement through the gate. It returns the operation when it may
-// be forwarded, and what the client is told when not. of is the portal whose rows it
+// be forwarded once it is on disk (settle), and what the client is told when not. of is the portal whose rows it
 // delivers, nil where there is none: what was approved of it is not held again.
 func (s *session) judge(sh *shape, text string, params []any, of *bound) (*operation, *problem) {
 	if s.doomed(sh) {
@@ -25,8 +25,9 @@ func (s *session) judge(sh *shape, text string, params []any, of *bound) (*opera
 	defer cancel()
 	watch := &clientWatch{s: s}
 	started := time.Now()
-	decision, err := s.deps.Gate.CheckPart(ctx, s.gate, op, of.approval, func(a *gate.Approval) {
-		s.announceHold(a, cancel)
+	var unsent error
+	decision, recorded, err := s.deps.Gate.Admit(ctx, s.gate, op, of.approval, func(a *gate.Approval) {
+		unsent = s.announceHold(a, cancel)
 		watch.start(cancel)
 	})
 	if watch.stop() {
@@ -35,15 +36,17 @@ func (s *session) judge(sh *shape, text string, params []any, of *bound) (*opera
 		s.mu.Unlock()
 	}
 	s.metrics.judging.Observe(time.Since(started).Seconds())
+	if unsent != nil { // it may have been approved all the same
+		err = unsent
+	}
 	if err != nil {
 		return nil, s.unjudged(ctx, err)
 	}
 	s.metrics.operations.WithLabelValues(decision.Effect.String()).Inc()
-	if decision.Effect != gate.Allow {
-		return nil, denied(&decision)
+	if decision.Effect == gate.Allow {
+		of.approval = decision.Approval
 	}
-	of.approval = decision.Approval
-	return s.allowed(op.ID, sh, decision)
+	return s.decided(op.ID, sh, decision, decision.Effect == gate.Allow, recorded)
 }
 
 // doomed says that a statement comes in a failed transaction and does not end it:
@@ -61,15 +64,32 @@ func (s *session) doomed(sh *shape) bool {
 // yet. What policy holds waits when it runs.
 func (s *session) judgePrepared(sh *shape, text string) (*operation, *problem) {
 	op := s.operation(sh, text, nil)
-	decision, err := s.deps.Gate.Prepare(s.ctx, s.gate, op)
+	decision, recorded, err := s.deps.Gate.Prepare(s.ctx, s.gate, op)
 	if err != nil {
 		return nil, s.unjudged(s.ctx, err)
 	}
 	s.metrics.operations.WithLabelValues(decision.Effect.String()).Inc()
-	if decision.Effect == gate.Deny {
-		return nil, denied(&decision)
+	return s.decided(op.ID, sh, decision, decision.Effect != gate.Deny, recorded)
+}
+
+// decided makes the operation that goes on, or the refusal, which nobody is told
+// before it is on disk.
+func (s *session) decided(id string, sh *shape, d gate.Decision, goes bool, recorded gate.Receipt) (*operation, *problem) {
+	var op *operation
+	var p *problem
+	if goes {
+		op, p = s.allowed(id, sh, d)
+	} else {
+		p = denied(&d)
 	}
-	return s.allowed(op.ID, sh, decision)
+	if p == nil {
+		op.recorded = recorded
+		return op, nil
+	}
+	if err := recorded(s.ctx); err != nil {
+		p = s.unjudged(s.ctx, err)
+	}
+	return nil, p
 }
 
 func (s *session) operation(sh *shape, text string, params []any) *gate.Operation {
@@ -169,7 +189,10 @@ func (p *problem) of(d *gate.Decision) *problem {
 
 // unjudged is what the client is told when there is no verdict.
 func (s *session) unjudged(ctx context.Context, err error) *problem {
+	var w *withdrawn
 	switch {
+	case errors.As(err, &w):
+		return w.problem
 	case errors.Is(err, gate.ErrRecord) && ctx.Err() == nil:
 		s.deps.Log.ErrorContext(ctx, "evidence could not be recorded", "session", s.gate.ID, "err", err)
 		return failed(codeSystemError, "the statement was not sent: the gateway could not record it").withHint("Try again later.")

@@ -13,10 +13,11 @@ type operation struct {
 	id       string
 	shape    *shape
 	decision gate.Decision
-	masks    []gate.Mask // that may concern this target; none means that rows pass untouched
-	withhold bool        // the text of an error may hold what is masked
-	copies   []*copyPlan // of each statement that is a COPY TO STDOUT of what is masked
-	metadata bool        // nothing but facts is recorded
+	masks    []gate.Mask  // that may concern this target; none means that rows pass untouched
+	withhold bool         // the text of an error may hold what is masked
+	copies   []*copyPlan  // of each statement that is a COPY TO STDOUT of what is masked
+	metadata bool         // nothing but facts is recorded
+	recorded gate.Receipt // that it may be sent; nil once it has returned nil
 	started  time.Time
 
 	// The rest belongs to the server's side.

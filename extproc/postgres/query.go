@@ -42,8 +42,14 @@ func (s *session) query(frame []byte) error {
 		return s.refuseQuery(p)
 	}
 	a.op = op
+	inSteps := s.replication == "" && !s.unsynced && len(changes) == 1 && len(sh.analysis.Statements) == 1 && op.revocable()
+	if inSteps || len(frame) > fullBatch {
+		if err := s.makeWay(op); err != nil {
+			return err
+		}
+	}
 	s.forwarded(op)
-	if s.replication == "" && !s.unsynced && len(changes) == 1 && len(sh.analysis.Statements) == 1 && op.revocable() && !s.inFailed() {
+	if inSteps && !s.inFailed() {
 		return s.queryInSteps(op, text)
 	}
 	if err := s.sendWhole(frame, a); err != nil {

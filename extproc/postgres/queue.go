@@ -20,6 +20,7 @@ const (
 // answer is one thing that the server owes, and what it belongs to.
 type answer struct {
 	want      want
+	at        int  // where its message begins in the batch
 	hidden    bool // the client did not ask for it
 	portal    bool // of wantDescribe: a portal, whose formats are final
 	late      bool // of wantDescribe: the client is told when rows come

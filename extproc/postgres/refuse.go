@@ -31,15 +31,22 @@ func (s *session) refuseQuery(p *problem) error {
 		s.mu.Unlock()
 		return s.toClient(readyIdle(p.append(nil)))
 	}
+	s.poisonQuery(p)
+	return s.endSegment()
+}
+
+func (s *session) poisonQuery(p *problem) {
 	s.send(appendMessage(nil, msgQuery, cstring(poison)), answer{
 		want: wantRefusedQuery, refusal: p, changes: []change{{of: &s.statements, at: always}},
 	})
-	return s.endSegment()
 }
 
 // refuseExtended answers a message of the extended protocol with an error. All
 // that the client sends until its Sync is dropped, as the server does.
 func (s *session) refuseExtended(p *problem) error {
+	if s.refusing { // with what was before it (withdraw)
+		return nil
+	}
 	unnamed := s.chain.open && s.chain.statement != nil && s.chain.statementName == ""
 	s.cutChain()
 	s.refusing = true
@@ -47,12 +54,18 @@ func (s *session) refuseExtended(p *problem) error {
 		s.readyNow = true
 		return s.toClient(p.append(nil))
 	}
+	s.poisonSegment(unnamed, p)
+	return nil
+}
+
+// poisonSegment makes the server fail in the extended protocol, with or without
+// the unnamed statement, which a Parse that fails has dropped.
+func (s *session) poisonSegment(unnamed bool, p *problem) {
 	name, a := poisonName, answer{want: wantRefusal, refusal: p}
-	if unnamed { // a Parse that fails has dropped the unnamed statement
+	if unnamed {
 		name, a.changes = "", []change{{of: &s.statements}}
 	}
 	s.send(poisoned(name), a)
-	return nil
 }
 
 // poisoned is the Parse that fails, under a name.

@@ -49,6 +49,10 @@ func (l *ledger) Record(_ context.Context, e *gate.Event) error {
 	return nil
 }
 
+func (l *ledger) Begin(ctx context.Context, e *gate.Event) (gate.Receipt, error) {
+	return func(context.Context) error { return nil }, l.Record(ctx, e)
+}
+
 func (l *ledger) Handoff(ctx context.Context, e *gate.Event) error { return l.Record(ctx, e) }
 
 func (l *ledger) Payload(_ context.Context, p *gate.Payload) error {

@@ -18,6 +18,9 @@ func (r *encoding) Record(_ context.Context, e *Event) (err error) {
 	r.buf, err = r.enc.Append(r.buf[:0], e.Body)
 	return err
 }
+func (r *encoding) Begin(ctx context.Context, e *Event) (Receipt, error) {
+	return handedOver, r.Record(ctx, e)
+}
 func (r *encoding) Handoff(ctx context.Context, e *Event) error { return r.Record(ctx, e) }
 func (r *encoding) Payload(context.Context, *Payload) error     { return nil }
 

@@ -48,6 +48,9 @@ type Approvals interface {
 type Recorder interface {
 	// Record returns once the event is on disk.
 	Record(ctx context.Context, e *Event) error
+	// Begin is Record without the wait: it returns once the event has its place in
+	// the order.
+	Begin(ctx context.Context, e *Event) (Receipt, error)
 	// Handoff returns once the spool has taken the event, in order, without
 	// waiting for the disk.
 	Handoff(ctx context.Context, e *Event) error
@@ -55,6 +58,10 @@ type Recorder interface {
 	// fails when it is dead.
 	Payload(ctx context.Context, p *Payload) error
 }
+
+// Receipt waits until what was recorded is on disk. After an error it must be taken
+// as not recorded. A receipt is asked once.
+type Receipt func(ctx context.Context) error
 
 // Gate takes every operation through decide → hold → record → release.
 type Gate struct {
@@ -155,13 +162,24 @@ func (g *Gate) Close(ctx context.Context, s *Session, c Closing) error {
 // record is durable, or handed to the spool where the target says so. While the
 // operation is held, onHold (may be nil) is told of the approval once.
 func (g *Gate) Check(ctx context.Context, s *Session, op *Operation, onHold func(*Approval)) (Decision, error) {
-	return g.CheckPart(ctx, s, op, "", onHold)
+	d, recorded, err := g.Admit(ctx, s, op, "", onHold)
+	if err == nil {
+		err = recorded(ctx)
+	}
+	if err != nil {
+		return Decision{}, err
+	}
+	return d, nil
 }
 
-// CheckPart is Check for a part of what has been approved already: the next rows
-// of one result. approval is under which the last part ran, "" for none; it serves
-// again where policy asks for no more than was approved, of exactly this operation.
-func (g *Gate) CheckPart(ctx context.Context, s *Session, op *Operation, approval string, onHold func(*Approval)) (Decision, error) {
+// Admit is Check without the wait for the disk, so that operations which come
+// together can wait together: nothing of the operation may be forwarded, nor its
+// refusal told, before the receipt has returned nil.
+//
+// approval is of a part of what has been approved already, the next rows of one
+// result: under which the last part ran, "" for none. It serves again where policy
+// asks for no more than was approved, of exactly this operation.
+func (g *Gate) Admit(ctx context.Context, s *Session, op *Operation, approval string, onHold func(*Approval)) (Decision, Receipt, error) {
 	if op.ID == "" {
 		op.ID = NewID()
 	}
@@ -169,7 +187,7 @@ func (g *Gate) CheckPart(ctx context.Context, s *Session, op *Operation, approva
 	if granted := s.granted(approval); d.Effect == Hold && granted != nil {
 		again, shown, err := g.resolve(ctx, s, op, granted)
 		if err != nil {
-			return Decision{}, err
+			return Decision{}, nil, err
 		}
 		if again.Effect == Allow {
 			d, in = again, shown
@@ -178,7 +196,7 @@ func (g *Gate) CheckPart(ctx context.Context, s *Session, op *Operation, approva
 	if d.Effect == Hold {
 		var err error
 		if d, in, err = g.hold(ctx, s, op, d, onHold); err != nil {
-			return Decision{}, err
+			return Decision{}, nil, err
 		}
 	}
 	s.mu.Lock()
@@ -187,17 +205,15 @@ func (g *Gate) CheckPart(ctx context.Context, s *Session, op *Operation, approva
 		s.refused++
 	}
 	s.mu.Unlock()
-	if err := g.recordRequest(ctx, s, op, d, in); err != nil {
-		return Decision{}, err
-	}
-	return d, nil
+	return g.beginRequest(ctx, s, op, d, in)
 }
 
 // Prepare judges a statement that the target is to parse but not to run yet. It
 // is decided and recorded like any other, marked as PrepareOnly. What policy
 // holds is not waited for: it waits when it runs, and is judged again then. So
-// it may go to the target unless the effect is Deny.
-func (g *Gate) Prepare(ctx context.Context, s *Session, op *Operation) (Decision, error) {
+// it may go to the target unless the effect is Deny, and once the receipt has
+// returned nil.
+func (g *Gate) Prepare(ctx context.Context, s *Session, op *Operation) (Decision, Receipt, error) {
 	if op.ID == "" {
 		op.ID = NewID()
 	}
@@ -209,10 +225,7 @@ func (g *Gate) Prepare(ctx context.Context, s *Session, op *Operation) (Decision
 		s.refused++
 	}
 	s.mu.Unlock()
-	if err := g.recordRequest(ctx, s, op, d, in); err != nil {
-		return Decision{}, err
-	}
-	return d, nil
+	return g.beginRequest(ctx, s, op, d, in)
 }
 
 // Complete records how a forwarded operation ended. It is handed over, not
@@ -233,20 +246,33 @@ func (g *Gate) Payload(ctx context.Context, s *Session, opID string, stream Stre
 	return nil
 }
 
-func (g *Gate) recordRequest(ctx context.Context, s *Session, op *Operation, d Decision, in *Input) error {
+// beginRequest hands the record of a decision to the recorder.
+func (g *Gate) beginRequest(ctx context.Context, s *Session, op *Operation, d Decision, in *Input) (Decision, Receipt, error) {
 	body, err := newOperationBody(s, op, d, in)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrRecord, err)
+		return Decision{}, nil, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
-	keep := g.recorder.Record
+	e := g.event(s, OperationRequested, op.ID, &body)
 	if s.Target.Buffered {
-		keep = g.recorder.Handoff
+		if err := g.recorder.Handoff(ctx, e); err != nil {
+			return Decision{}, nil, fmt.Errorf("%w: %w", ErrRecord, err)
+		}
+		return d, handedOver, nil
 	}
-	if err := keep(ctx, g.event(s, OperationRequested, op.ID, &body)); err != nil {
-		return fmt.Errorf("%w: %w", ErrRecord, err)
+	receipt, err := g.recorder.Begin(ctx, e)
+	if err != nil {
+		return Decision{}, nil, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
-	return nil
+	return d, func(ctx context.Context) error {
+		if err := receipt(ctx); err != nil {
+			return fmt.Errorf("%w: %w", ErrRecord, err)
+		}
+		return nil
+	}, nil
 }
+
+// handedOver is the receipt where nobody waits for the disk.
+func handedOver(context.Context) error { return nil }
 
 func (g *Gate) event(s *Session, kind EventKind, opID string, body any) *Event {
 	return &Event{

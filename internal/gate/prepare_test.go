@@ -11,7 +11,7 @@ func TestPrepare(t *testing.T) {
 	for _, answer := range []Decision{{}, held, allow} {
 		f := newFixture(t, answer)
 		op := statement("drop table x")
-		d, err := f.gate.Prepare(t.Context(), session(), op)
+		d, _, err := f.gate.Prepare(t.Context(), session(), op)
 		if err != nil || d.Effect != answer.Effect {
 			t.Errorf("got %v, %v", d.Effect, err)
 		}
@@ -24,7 +24,7 @@ func TestPrepare(t *testing.T) {
 	}
 	f := newFixture(t, allow)
 	f.ledger.err = errors.New("disk full")
-	if _, err := f.gate.Prepare(t.Context(), session(), statement("select 1")); !errors.Is(err, ErrRecord) {
+	if _, _, err := f.gate.Prepare(t.Context(), session(), statement("select 1")); !errors.Is(err, ErrRecord) {
 		t.Errorf("got %v", err)
 	}
 }
