@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -92,6 +93,32 @@ func TestConcurrentRecordsShareAWrite(t *testing.T) {
 	done.Wait()
 	if n := s.appends(); n != 2 {
 		t.Errorf("%d writes for %d events", n, callers+1)
+	}
+	s.assertChains(t)
+}
+
+// Events that are begun one after the other are on disk in that order, whoever
+// waits first.
+func TestBegunEventsKeepTheirOrder(t *testing.T) {
+	s := &memory{}
+	r := newRecorder(t, Config{}, s)
+	var receipts []gate.Receipt
+	for i := range 20 {
+		recorded, err := r.Begin(t.Context(), request("s", fmt.Sprint(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		receipts = append(receipts, recorded)
+	}
+	for _, recorded := range slices.Backward(receipts) {
+		if err := recorded(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	for i, e := range s.events(t) {
+		if e.Operation != fmt.Sprint(i) {
+			t.Errorf("event %d is of operation %s", i, e.Operation)
+		}
 	}
 	s.assertChains(t)
 }

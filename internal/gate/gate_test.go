@@ -56,6 +56,7 @@ func (p *people) Wait(ctx context.Context, _ string) (*Approval, error) {
 
 type ledger struct {
 	err    error
+	late   error // what receipts say
 	events []*Event
 	handed int
 }
@@ -69,7 +70,7 @@ func (l *ledger) Record(_ context.Context, e *Event) error {
 }
 
 func (l *ledger) Begin(ctx context.Context, e *Event) (Receipt, error) {
-	return handedOver, l.Record(ctx, e)
+	return func(context.Context) error { return l.late }, l.Record(ctx, e)
 }
 
 func (l *ledger) Handoff(ctx context.Context, e *Event) error {
@@ -141,6 +142,27 @@ func TestPolicyErrorDenies(t *testing.T) {
 	d, err := f.gate.Check(t.Context(), session(), statement("select 1"), nil)
 	if err != nil || d.Effect != Deny || d.Code() != "policy_error" {
 		t.Errorf("got %v %q, %v", d.Effect, d.Code(), err)
+	}
+}
+
+// A decision counts only once the receipt has said so.
+func TestReceipt(t *testing.T) {
+	f := newFixture(t, allow)
+	f.ledger.late = errors.New("no space left on device")
+	if d, err := f.gate.Check(t.Context(), session(), statement("select 1"), nil); !errors.Is(err, ErrRecord) || d.Effect != Deny {
+		t.Errorf("got %v, %v", d.Effect, err)
+	}
+	d, recorded, err := f.gate.Admit(t.Context(), session(), statement("select 1"), "", nil)
+	if err != nil || d.Effect != Allow {
+		t.Errorf("got %v, %v", d.Effect, err)
+	}
+	if err := recorded(t.Context()); !errors.Is(err, ErrRecord) {
+		t.Errorf("the receipt says %v", err)
+	}
+	s := session()
+	s.Target.Buffered = true
+	if _, recorded, err = f.gate.Admit(t.Context(), s, statement("select 1"), "", nil); err != nil || recorded(t.Context()) != nil {
+		t.Errorf("buffered: %v", err)
 	}
 }
 
