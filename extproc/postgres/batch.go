@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -78,8 +79,12 @@ func (s *session) flush() error {
 	return refused
 }
 
-// forward sends messages to the server, which so owes answers.
+// forward sends messages to the server, which so owes answers. Nothing passes here
+// that is not recorded.
 func (s *session) forward(b []byte, answers []answer) error {
+	if slices.ContainsFunc(answers, func(a answer) bool { return a.op != nil && a.op.recorded != nil }) {
+		return fatal(codeInternal, "the gateway was about to send what it has not recorded")
+	}
 	if err := s.owe(answers); err != nil {
 		return err
 	}

@@ -40,6 +40,11 @@ func (s *session) command(text string, frame []byte) (ok bool, err error) {
 	if p != nil {
 		return true, s.refuseQuery(p)
 	}
+	if len(frame) > fullBatch {
+		if err := s.makeWay(op); err != nil {
+			return true, err
+		}
+	}
 	s.forwarded(op)
 	if err := s.sendWhole(frame, answer{want: wantQuery, op: op}); err != nil {
 		return true, err
