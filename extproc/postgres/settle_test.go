@@ -46,7 +46,7 @@ func (d *disk) Begin(_ context.Context, e *gate.Event) (gate.Receipt, error) {
 			return errors.New("the disk is broken")
 		}
 		d.mu.Lock()
-		d.kept[said1(op)] = true
+		d.kept[recordedAs(op)] = true
 		d.mu.Unlock()
 		return d.Record(ctx, e)
 	}, nil
@@ -64,15 +64,15 @@ func (d *disk) has(what string) bool {
 	return d.kept[what]
 }
 
-func said1(op *gate.Operation) string {
-	return strings.TrimSpace(op.Text + " " + fmt.Sprint(op.SQL.Parameters...))
+func recordedAs(op *gate.Operation) string {
+	return strings.TrimSpace(op.Text + " " + fmt.Sprint(op.Parameters...))
 }
 
 // lostOf are operations that name one of these.
 func lostOf(names ...string) func(*gate.Operation) bool {
 	return func(op *gate.Operation) bool {
 		for _, name := range names {
-			if strings.Contains(said1(op), name) {
+			if strings.Contains(recordedAs(op), name) {
 				return true
 			}
 		}
@@ -138,8 +138,8 @@ func TestPipelineWaitsOnceForTheDisk(t *testing.T) {
 		t.Errorf("%q was at the server before it was on disk", text)
 	}
 	for i, op := range d.begun {
-		if want := fmt.Sprint("insert $1 ", i); said1(op) != want {
-			t.Errorf("operation %d is %q", i, said1(op))
+		if want := fmt.Sprint("insert $1 ", i); recordedAs(op) != want {
+			t.Errorf("operation %d is %q", i, recordedAs(op))
 		}
 	}
 }
