@@ -75,6 +75,12 @@ func FuzzMessages(f *testing.F) {
 			if err != nil {
 				return
 			}
+			// Formats that do not exist are the server's to refuse; others do not read them.
+			for codes := append(bytes.Clone(m.arguments.formats), frame[len(frame)-2:]...); len(codes) > 0; codes = codes[2:] {
+				if binary.BigEndian.Uint16(codes) > 1 {
+					return
+				}
+			}
 			var p pgproto3.FunctionCall
 			if err := p.Decode(frame[headerLen:]); err != nil || p.Function != m.oid || len(p.Arguments) != len(m.arguments.values) {
 				t.Fatalf("read as %+v by us and as %+v by others: %v", m, p, err)
