@@ -236,7 +236,8 @@ func TestCachedIsEvaluated(t *testing.T) {
 		}
 	})
 	t.Logf("%d policies, %d cached, %d hits", compiled, cached, hits)
-	if cached == 0 || hits == 0 || cached == compiled {
+	// Of few policies all may be of one kind by chance.
+	if few := compiled < 50; cached == 0 || hits == 0 || cached == compiled && !few {
 		t.Errorf("this proves little: %d policies, %d cached, %d hits", compiled, cached, hits)
 	}
 }
