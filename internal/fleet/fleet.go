@@ -28,6 +28,8 @@ const (
 	// anyWithin bounds the wait for whoever has a key that does not say who that is:
 	// where nobody has it, nobody answers.
 	anyWithin = 2 * time.Second
+	// leaveWithin bounds the wait until the others know that this gateway has left.
+	leaveWithin = time.Second
 	// maxRequest is the longest request, in bytes: a key has at most 260.
 	maxRequest = 1 << 10
 )
@@ -94,6 +96,9 @@ func Join(conn *nats.Conn, sessions Sessions, log *slog.Logger) (*Fleet, error) 
 func (f *Fleet) Leave() {
 	for _, s := range f.subscribed {
 		_ = s.Unsubscribe() // the connection may have ended before
+	}
+	if len(f.subscribed) > 0 {
+		_ = f.conn.FlushTimeout(leaveWithin) // or the others wait for an answer that never comes
 	}
 	f.mu.Lock()
 	f.left = true
