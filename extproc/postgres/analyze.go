@@ -122,6 +122,7 @@ func (s *session) readable(text string, certain bool) *problem {
 	}
 	s.mu.Lock()
 	encoding, conforming := s.params["client_encoding"], s.params["standard_conforming_strings"]
+	certain = certain || !s.settingsChanged // else it is the names that are not
 	s.mu.Unlock()
 	switch {
 	case !ascii && (!certain || !strings.EqualFold(encoding, "UTF8")):

@@ -42,6 +42,7 @@ func (s *session) searchPath(ctx context.Context) (path []string, certain bool, 
 	// It would commit what the client has run without one, too.
 	failed := s.txStatus == txFailed || s.queue.skipping || s.unsynced
 	s.pathChanged = failed // what changes from here on is noted again
+	s.settingsChanged = s.settingsChanged && failed
 	s.mu.Unlock()
 	if failed {
 		return s.path, false, nil
@@ -57,7 +58,7 @@ func (s *session) askFirst() {
 	if s.replication != "" {
 		return
 	}
-	s.pathChanged = false
+	s.pathChanged, s.settingsChanged = false, false
 	s.asking = s.askPath()
 }
 
@@ -104,7 +105,7 @@ func (s *session) takePath(ctx context.Context, p *probe) (certain bool, err err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.failed || len(p.values) < 2 {
-		s.pathChanged = true
+		s.pathChanged, s.settingsChanged = true, true
 		return false, nil
 	}
 	user := p.values[1]
@@ -149,13 +150,14 @@ func (s *session) noteSettings(sh *shape) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sh.settings {
-		s.pathChanged, s.settingsInTx = true, true
+		s.pathChanged, s.settingsChanged, s.settingsInTx = true, true, true
 	}
 	if sh.ddl || sh.settings && sh.action != sqlmeta.ActionSet {
 		s.pathChanged, s.tempsChanged, s.tempsInTx = true, true, true
 	}
 	if (s.settingsInTx || s.tempsInTx) && containsAction(sh, sqlmeta.ActionTransaction) {
 		s.pathChanged = true // ROLLBACK takes back what was set, made and dropped
+		s.settingsChanged = s.settingsChanged || s.settingsInTx
 		s.tempsChanged = s.tempsChanged || s.tempsInTx
 	}
 	if sh.ddl {

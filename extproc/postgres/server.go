@@ -143,7 +143,7 @@ func (s *session) anytime(kind byte, frame []byte) error {
 		s.mu.Lock()
 		s.params[name] = value
 		if name == "search_path" {
-			s.pathChanged = true
+			s.pathChanged, s.settingsChanged = true, true
 		}
 		s.mu.Unlock()
 	}

@@ -87,14 +87,16 @@ type session struct {
 	params       map[string]string // as the server reported them
 	pathChanged  bool
 	settingsInTx bool
-	tempsChanged bool // the session may have other temporary relations than it was known to have
-	tempsInTx    bool // because of what the transaction has done
-	maskedInTx   bool // the transaction has used what is masked
-	catalogStale bool
-	changes      func()             // ends the change of the schema that this session has begun, nil for none
-	cancelling   bool               // the server has been asked to stop a statement
-	hold         context.CancelFunc // of the operation that is held
-	ending       *ending
+	// settingsChanged says that what changed the path may have changed any setting.
+	settingsChanged bool
+	tempsChanged    bool // the session may have other temporary relations than it was known to have
+	tempsInTx       bool // because of what the transaction has done
+	maskedInTx      bool // the transaction has used what is masked
+	catalogStale    bool
+	changes         func()             // ends the change of the schema that this session has begun, nil for none
+	cancelling      bool               // the server has been asked to stop a statement
+	hold            context.CancelFunc // of the operation that is held
+	ending          *ending
 
 	closed atomic.Bool
 	// terminating says that the client has taken its leave.
@@ -152,7 +154,7 @@ func (s *session) attach(server *signedIn) error {
 	s.server, s.serverConn, s.key = server.reader, server.conn, server.key
 	s.secret = server.secret
 	s.address = addressOf(server.conn)
-	s.params, s.txStatus, s.pathChanged = server.params, server.txStatus, true
+	s.params, s.txStatus, s.pathChanged, s.settingsChanged = server.params, server.txStatus, true, true
 	return nil
 }
 
