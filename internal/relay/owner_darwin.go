@@ -1,26 +1,12 @@
 package relay
 
-import (
-	"net"
-	"os"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// sameUser says whether the far end of a connection is a process of this one's
-// user (LOCAL_PEERCRED, unix(4)).
-func sameUser(c *net.UnixConn) (bool, error) {
-	raw, err := c.SyscallConn()
+// peerUser is the user of the far end of a socket (LOCAL_PEERCRED, unix(4)).
+func peerUser(fd int) (uint32, error) {
+	cred, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	var cred *unix.Xucred
-	var failed error
-	if err := raw.Control(func(fd uintptr) { cred, failed = unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED) }); err != nil {
-		return false, err
-	}
-	if failed != nil {
-		return false, failed
-	}
-	return int(cred.Uid) == os.Geteuid(), nil
+	return cred.Uid, nil
 }
