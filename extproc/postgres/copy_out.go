@@ -194,20 +194,13 @@ func sameRevision(a, b sqlmeta.Catalog) bool {
 // maskedCopy delivers a piece of COPY data with the fields that the plan hides
 // replaced: in one message those rows that are whole with it.
 func (s *session) maskedCopy(op *operation, size int) error {
-	if size > s.cfg.MaxMessage {
-		s.interrupt(op, rowTooLarge(op, size, s.cfg.MaxMessage))
-		return s.server.discard(size)
-	}
-	frame, err := s.server.take(size)
-	if err != nil {
+	frame, err := s.takeMaskable(op, size)
+	if frame == nil || err != nil {
 		return err
 	}
 	d := &s.out
 	d.gather()
-	if d.originals == nil {
-		d.originals = borrow()
-	}
-	start, before := len(d.out), len(d.originals)
+	start, before := len(d.out), d.originalsSoFar()
 	d.out = append(d.out, msgCopyData, 0, 0, 0, 0)
 	if ok := s.appendCopy(op, frame[headerLen:]); !ok || op.metadata {
 		d.originals = d.originals[:before]
@@ -220,9 +213,7 @@ func (s *session) maskedCopy(op *operation, size int) error {
 	binary.BigEndian.PutUint32(d.out[start+1:], uint32(len(d.out)-start-1))
 	op.bytes += int64(len(d.out) - start - size) // what the client gets is what counts
 	d.mark(op, true)
-	if len(d.originals) > before {
-		d.replaced = append(d.replaced, part{op: op, end: len(d.originals)})
-	}
+	d.markOriginals(op, before)
 	return nil
 }
 

@@ -78,6 +78,22 @@ func (d *deliveries) mark(op *operation, row bool) {
 	d.parts = append(d.parts, part{op, end, row})
 }
 
+// originalsSoFar makes room for what masks replace, and says how much of it is
+// there already.
+func (d *deliveries) originalsSoFar() int {
+	if d.originals == nil {
+		d.originals = borrow()
+	}
+	return len(d.originals)
+}
+
+// markOriginals notes whose the originals are that were added since.
+func (d *deliveries) markOriginals(op *operation, before int) {
+	if end := len(d.originals); end > before {
+		d.replaced = append(d.replaced, part{op: op, end: end})
+	}
+}
+
 func (d *deliveries) data() []byte {
 	if len(d.out) > 0 {
 		return d.out

@@ -129,14 +129,20 @@ func (s *session) stream(op *operation, size int) error {
 	return nil
 }
 
-// maskedRow delivers a row with the cells that the plan hides replaced.
-func (s *session) maskedRow(op *operation, size int) error {
+// takeMaskable takes a message whose values are to be replaced, or breaks the
+// operation off and gives nil where it is too large to be held whole.
+func (s *session) takeMaskable(op *operation, size int) ([]byte, error) {
 	if size > s.cfg.MaxMessage {
 		s.interrupt(op, rowTooLarge(op, size, s.cfg.MaxMessage))
-		return s.server.discard(size)
+		return nil, s.server.discard(size)
 	}
-	frame, err := s.server.take(size)
-	if err != nil {
+	return s.server.take(size)
+}
+
+// maskedRow delivers a row with the cells that the plan hides replaced.
+func (s *session) maskedRow(op *operation, size int) error {
+	frame, err := s.takeMaskable(op, size)
+	if frame == nil || err != nil {
 		return err
 	}
 	d := &s.out
@@ -149,14 +155,9 @@ func (s *session) maskedRow(op *operation, size int) error {
 	op.bytes += int64(len(d.out) - start - size) // what the client gets is what counts
 	d.mark(op, true)
 	if !op.metadata {
-		if d.originals == nil {
-			d.originals = borrow()
-		}
-		before := len(d.originals)
+		before := d.originalsSoFar()
 		d.originals = op.plan.originals(d.originals, frame)
-		if len(d.originals) > before {
-			d.replaced = append(d.replaced, part{op: op, end: len(d.originals)})
-		}
+		d.markOriginals(op, before)
 	}
 	return nil
 }
