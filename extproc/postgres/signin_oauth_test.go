@@ -128,7 +128,7 @@ func TestOAuthEvidence(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn.Close(context.Background())
-	raw, err := json.Marshal(w.ledger.events[1].Body)
+	raw, err := json.Marshal(w.ledger.body(1))
 	if err != nil || !strings.Contains(string(raw), `"sign_in":"oauth"`) {
 		t.Errorf("recorded %s (%v)", raw, err)
 	}

@@ -83,6 +83,13 @@ func (l *ledger) fail(err error) {
 	l.err = err
 }
 
+// body is the body of the event recorded as number i, from 0.
+func (l *ledger) body(i int) any {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.events[i].Body
+}
+
 // outcomes are the outcomes recorded so far, in order.
 func (l *ledger) outcomes() []gate.Outcome {
 	l.mu.Lock()
