@@ -129,9 +129,6 @@ func (s *session) end(e *ending, now bool) {
 	}
 	e = s.ending
 	ready := now || s.mayEnd()
-	if ready && s.hold != nil {
-		s.hold()
-	}
 	s.changed.Broadcast()
 	s.mu.Unlock()
 	if ready {
@@ -167,10 +164,12 @@ func (s *session) sayLast(e *ending) {
 		// Whoever is writing to a client that does not read gives up by this.
 		_ = s.clientConn.SetWriteDeadline(time.Now().Add(lastWords))
 		s.clientMu.Lock()
+		defer s.clientMu.Unlock()
+		s.cancelHold() // whose own error would come too late
 		if e.last != nil && !s.cut && !s.terminating.Load() {
 			_, _ = s.clientConn.Write(e.last.append(nil))
 		}
-		s.clientMu.Unlock()
+		s.cut = true
 	})
 	s.shut()
 }

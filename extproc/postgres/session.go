@@ -51,7 +51,7 @@ type session struct {
 
 	clientConn net.Conn // written by either side, whole messages under clientMu
 	clientMu   sync.Mutex
-	cut        bool     // the client has a part of a message and will not get the rest
+	cut        bool     // the client will get nothing more: it has a part of a message, or the last word
 	serverConn net.Conn // written by the client's side, but for failTransaction
 
 	batch       batch
