@@ -95,9 +95,6 @@ func (a *Analyzer) analyze(ctx context.Context, text string, c Catalog, searchPa
 	if strings.IndexByte(text, 0) >= 0 { // to the server it ends there
 		return unparsed(text), nil
 	}
-	if scansTooLong(text) {
-		return unparsed(text, RiskTooComplex), nil
-	}
 	tree, prints, err := a.parser.parse(ctx, text)
 	var syntax *syntaxError
 	switch {

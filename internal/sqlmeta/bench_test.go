@@ -62,7 +62,7 @@ func BenchmarkParts(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		tree, _, err := decodeTree(raw)
+		tree, _, err := decodeTree(raw, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func BenchmarkParts(b *testing.B) {
 			run  func() error
 		}{
 			{"parse", func() error { _, err := s.parse(c.sql); return err }},
-			{"decode", func() error { _, _, err := decodeTree(raw); return err }},
+			{"decode", func() error { _, _, err := decodeTree(raw, nil); return err }},
 			{"lineage", func() error {
 				newRun(analyzer, catalog, path).whole(tree.GetStmts()[0].GetStmt(), new(Statement))
 				return nil

@@ -148,6 +148,18 @@ func (b *bounded) Reallocate(size uint64) []byte {
 // A *syntaxError is PostgreSQL's own refusal; errTrap means that the text was
 // too much for the sandbox.
 func (p *parser) parse(ctx context.Context, text string) (*pg.ParseResult, []string, error) {
+	if a := abridge(text); a != nil {
+		if tree, prints, err := p.parseText(ctx, a.text, a); err == nil {
+			return tree, prints, nil
+		}
+	}
+	return p.parseText(ctx, text, nil)
+}
+
+func (p *parser) parseText(ctx context.Context, text string, a *abridged) (*pg.ParseResult, []string, error) {
+	if scansTooLong(text) {
+		return nil, nil, fmt.Errorf("%w: its operators would be scanned for too long", errTrap)
+	}
 	var raw []byte
 	err := p.run(ctx, func(s *sandbox) (err error) {
 		raw, err = s.parse(text)
@@ -156,8 +168,8 @@ func (p *parser) parse(ctx context.Context, text string) (*pg.ParseResult, []str
 	if err != nil {
 		return nil, nil, err
 	}
-	tree, prints, err := decodeTree(raw)
-	if err != nil { // invalid UTF-8, or nested too deep
+	tree, prints, err := decodeTree(raw, a)
+	if err != nil { // invalid UTF-8, nested too deep, or abridged where it must not be
 		return nil, nil, fmt.Errorf("%w: %w", errTrap, err)
 	}
 	return tree, prints, nil

@@ -144,7 +144,7 @@ func TestTreesAreThoseOfTheProtobufMapping(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		got, _, err := decodeTree(raw)
+		got, _, err := decodeTree(raw, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}

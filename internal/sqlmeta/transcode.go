@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -31,6 +32,8 @@ type wireMessage struct {
 	name   string
 	fields map[string]wireField
 	varies bool // the message is a constant, or a parameter
+
+	constant, holds bool // it is a constant; it is one, or the string in one
 }
 
 type wireField struct {
@@ -41,6 +44,7 @@ type wireField struct {
 	values  map[string]int32 // of an enum, with quotes
 
 	statements bool // it is the list of the statements of a text
+	location   bool // it is a place in the text
 	varies     bool // it says nothing of what a statement does
 	repeats    bool // it is a list in which equal neighbours count once
 }
@@ -54,12 +58,15 @@ var parseResult = sync.OnceValue(func() *wireMessage {
 			return m
 		}
 		m := &wireMessage{name: string(d.Name()), fields: map[string]wireField{}}
-		m.varies = m.name == "A_Const" || m.name == "ParamRef"
+		m.constant = m.name == "A_Const"
+		m.holds = m.constant || m.name == "String"
+		m.varies = m.constant || m.name == "ParamRef"
 		known[d.FullName()] = m
 		for i := range d.Fields().Len() {
 			f := d.Fields().Get(i)
 			w := wireField{number: f.Number(), kind: f.Kind(), list: f.IsList()}
 			w.varies = variable(d.Name(), f.Name())
+			w.location = f.Name() == "location" || f.Name() == "name_location"
 			switch d.Name() + "." + f.Name() {
 			case "ParseResult.stmts":
 				w.statements = true
@@ -97,8 +104,11 @@ func variable(message, field protoreflect.Name) bool {
 // statement: a hash of what it is made of, without constants and the like.
 // (pg_query's own fingerprint takes three times as long as parsing does, and is
 // too short to trust a list of allowed statements to.)
-func decodeTree(raw []byte) (*pg.ParseResult, []string, error) {
-	t := transcoder{in: jsontext.NewDecoder(bytes.NewBuffer(raw)), out: make([]byte, 0, len(raw))}
+//
+// The tree of an abridged text becomes that of the whole text, or an error where
+// it may be another. a is nil for any other.
+func decodeTree(raw []byte, a *abridged) (*pg.ParseResult, []string, error) {
+	t := transcoder{in: jsontext.NewDecoder(bytes.NewBuffer(raw)), out: make([]byte, 0, len(raw)), abridged: a}
 	if err := t.message(parseResult()); err != nil {
 		return nil, nil, err
 	}
@@ -109,6 +119,11 @@ func decodeTree(raw []byte) (*pg.ParseResult, []string, error) {
 	if len(t.prints) != len(tree.GetStmts()) {
 		return nil, nil, errTree
 	}
+	if a != nil {
+		if err := a.complete(tree, t.marked); err != nil {
+			return nil, nil, err
+		}
+	}
 	return tree, t.prints, nil
 }
 
@@ -118,6 +133,12 @@ type transcoder struct {
 	essence []byte   // what makes up the statement
 	skips   bool     // what is read now is none of it
 	prints  []string // of the statements so far
+
+	abridged *abridged // nil for a whole text
+	steps    []step    // to the message that is read now
+	place    int       // in the text, the last that was read
+	marks    []int     // passages whose marks stand in what is read now
+	marked   []marked  // constants so far in which marks stand
 }
 
 func (t *transcoder) message(m *wireMessage) error {
@@ -125,6 +146,7 @@ func (t *transcoder) message(m *wireMessage) error {
 		return err
 	}
 	t.essence = append(t.essence, '{')
+	place := -1
 	for t.in.PeekKind() != '}' {
 		name, err := t.in.ReadValue()
 		if err != nil {
@@ -140,10 +162,16 @@ func (t *transcoder) message(m *wireMessage) error {
 		if f.list {
 			err = t.list(f)
 		} else {
-			err = t.field(f)
+			err = t.field(f, 0)
 		}
 		if err != nil {
 			return err
+		}
+		if f.location {
+			place = t.place
+		}
+		if len(t.marks) > 0 && !m.holds {
+			return errAbridged
 		}
 		t.skips = skipped
 		switch {
@@ -154,6 +182,13 @@ func (t *transcoder) message(m *wireMessage) error {
 		}
 	}
 	t.essence = append(t.essence, '}')
+	if m.constant && len(t.marks) > 0 {
+		if !t.abridged.quoted(place) {
+			return errAbridged
+		}
+		t.marked = append(t.marked, marked{slices.Clone(t.steps), t.marks})
+		t.marks = nil
+	}
 	return t.expect('}')
 }
 
@@ -162,9 +197,9 @@ func (t *transcoder) list(f wireField) error {
 		return err
 	}
 	last := len(t.essence) // where the element before begins
-	for t.in.PeekKind() != ']' {
+	for i := 0; t.in.PeekKind() != ']'; i++ {
 		start := len(t.essence)
-		if err := t.field(f); err != nil {
+		if err := t.field(f, i); err != nil {
 			return err
 		}
 		switch {
@@ -214,12 +249,15 @@ func (t *transcoder) finish(start int) error {
 	return nil
 }
 
-func (t *transcoder) field(f wireField) error {
+// field reads a field, or the element of a list.
+func (t *transcoder) field(f wireField, index int) error {
 	if f.message != nil {
 		start := t.begin(f)
+		t.steps = append(t.steps, step{f.number, index})
 		if err := t.message(f.message); err != nil {
 			return err
 		}
+		t.steps = t.steps[:len(t.steps)-1]
 		return t.finish(start)
 	}
 	value, err := t.in.ReadValue()
@@ -238,6 +276,13 @@ func (t *transcoder) scalar(f wireField, value jsontext.Value) error {
 		var err error
 		if t.out, err = jsontext.AppendUnquote(t.out, value); err != nil {
 			return err
+		}
+		if t.abridged != nil {
+			found, err := t.abridged.find(t.out[start:])
+			if err != nil {
+				return err
+			}
+			t.marks = append(t.marks, found...)
 		}
 		return t.finish(start)
 	}
@@ -264,6 +309,10 @@ func (t *transcoder) scalar(f wireField, value jsontext.Value) error {
 	}
 	if !ok {
 		return fmt.Errorf("%w: %s is no value of a field of kind %s", errTree, value, f.kind)
+	}
+	if f.location && t.abridged != nil {
+		t.place = int(n)
+		n = int64(t.abridged.original(t.place))
 	}
 	t.out = protowire.AppendTag(t.out, f.number, protowire.VarintType)
 	t.out = protowire.AppendVarint(t.out, uint64(n))
