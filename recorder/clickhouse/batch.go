@@ -20,8 +20,14 @@ import (
 // is kept as it is.
 const kindUnreadable = "unreadable"
 
-// writer turns pieces of the spool into rows of both tables. What it needs of
-// memory it keeps for the next piece. It is not safe for concurrent use.
+// blockBytes is how many bytes of rows go to ClickHouse at a time. Only these are
+// unpacked, and stand in memory three times: as rows, as the client library's
+// columns, and as what it sends. ClickHouse makes one part of a whole insert.
+const blockBytes = 1 << 20
+
+// writer turns pieces of the spool into rows of both tables, a block at a time.
+// What rows need of memory it keeps for the next. It is not safe for concurrent
+// use.
 type writer struct {
 	log     *slog.Logger
 	batches event.BatchDecoder
@@ -68,20 +74,12 @@ type payloadRows struct {
 	data                                    []string
 }
 
-// read makes the rows of a piece.
-func (w *writer) read(messages []spool.Message) {
+// forget lets go of the rows.
+func (w *writer) forget() {
 	w.events.reset()
 	w.payloads.reset()
 	w.batches.Reset()
 	w.blocks.Reset()
-	for i := range messages {
-		m := &messages[i]
-		if m.Lane == spool.Events {
-			w.batch(m)
-		} else {
-			w.block(m)
-		}
-	}
 }
 
 // tokenOf names a piece: the same for the same piece, and for no other. A
@@ -158,47 +156,96 @@ func text(data []byte) string { return unsafe.String(unsafe.SliceData(data), len
 
 // write inserts a piece. Writing the same again changes nothing.
 func (w *writer) write(ctx context.Context, conn driver.Conn, messages []spool.Message) error {
-	w.read(messages)
 	token := tokenOf(messages)
-	if p, t := &w.payloads, &w.payloadTable; len(p.ts) > 0 {
-		if err := t.begin(ctx, conn, token); err != nil {
-			return err
+	if err := w.insert(ctx, conn, &w.payloadTable, token, messages); err != nil {
+		return err
+	}
+	return w.insert(ctx, conn, &w.eventTable, token, messages)
+}
+
+// insert inserts what a piece has for a table. Where a block ends depends on the
+// messages alone, so that the same piece is the same blocks.
+func (w *writer) insert(ctx context.Context, conn driver.Conn, t *table, token string, messages []spool.Message) error {
+	defer w.forget()
+	insert := t.begin(ctx, conn, token)
+	size := 0
+	for i := range messages {
+		m := &messages[i]
+		if (m.Lane == spool.Events) != (t == &w.eventTable) {
+			continue
 		}
-		fill(t, p.ts)
-		fill(t, p.session)
-		fill(t, p.operation)
-		fill(t, p.target)
-		fill(t, p.stream)
-		fill(t, p.key)
-		fill(t, p.position)
-		fill(t, p.size)
-		fill(t, p.final)
-		fill(t, p.missing)
-		fill(t, p.sealed)
-		fill(t, p.writer)
-		fill(t, p.block)
-		fill(t, p.data)
-		if err := t.send(); err != nil {
-			return err
+		w.read(m)
+		if size += unpackedSize(m); size >= blockBytes {
+			if err := w.flush(insert); err != nil {
+				return err
+			}
+			size = 0
 		}
 	}
-	if e, t := &w.events, &w.eventTable; len(e.ts) > 0 {
-		if err := t.begin(ctx, conn, token); err != nil {
-			return err
-		}
-		fill(t, e.id)
-		fill(t, e.writer)
-		fill(t, e.seq)
-		fill(t, e.ts)
-		fill(t, e.kind)
-		fill(t, e.session)
-		fill(t, e.operation)
-		fill(t, e.target)
-		fill(t, e.subject)
-		fill(t, e.canonicals)
-		return t.send()
+	if err := w.flush(insert); err != nil {
+		return err
+	}
+	return insert.end()
+}
+
+// read makes the rows of a message.
+func (w *writer) read(m *spool.Message) {
+	if m.Lane == spool.Events {
+		w.batch(m)
+	} else {
+		w.block(m)
+	}
+}
+
+func unpackedSize(m *spool.Message) int {
+	if m.Lane == spool.Events {
+		return event.BatchSize(m.Data)
+	}
+	return event.BlockSize(m.Data)
+}
+
+// flush sends the rows that were read, and forgets them.
+func (w *writer) flush(i *insert) error {
+	defer w.forget()
+	switch {
+	case len(w.events.ts) > 0:
+		return w.events.send(i)
+	case len(w.payloads.ts) > 0:
+		return w.payloads.send(i)
 	}
 	return nil
+}
+
+func (r *eventRows) send(i *insert) error {
+	fill(i, r.id)
+	fill(i, r.writer)
+	fill(i, r.seq)
+	fill(i, r.ts)
+	fill(i, r.kind)
+	fill(i, r.session)
+	fill(i, r.operation)
+	fill(i, r.target)
+	fill(i, r.subject)
+	fill(i, r.canonicals)
+	return i.flush()
+}
+
+func (r *payloadRows) send(i *insert) error {
+	fill(i, r.ts)
+	fill(i, r.session)
+	fill(i, r.operation)
+	fill(i, r.target)
+	fill(i, r.stream)
+	fill(i, r.key)
+	fill(i, r.position)
+	fill(i, r.size)
+	fill(i, r.final)
+	fill(i, r.missing)
+	fill(i, r.sealed)
+	fill(i, r.writer)
+	fill(i, r.block)
+	fill(i, r.data)
+	return i.flush()
 }
 
 // reset forgets the rows, and lets go of the bytes that they stood in.

@@ -54,7 +54,10 @@ func BenchmarkRead(b *testing.B) {
 	messages := sampleMessages(b, each)
 	written := 0
 	for b.Loop() {
-		w.read(messages)
+		for i := range messages {
+			w.read(&messages[i])
+		}
+		w.forget()
 		written += each
 	}
 	b.ReportMetric(float64(written)/b.Elapsed().Seconds(), "events/s")

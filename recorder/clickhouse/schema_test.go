@@ -2,6 +2,8 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
+	"io"
 	"io/fs"
 	"strings"
 	"sync"
@@ -220,6 +222,56 @@ func TestARepeatedPieceIsThereOnce(t *testing.T) {
 		"SELECT count() FROM weir.broken_chains":                                                    1, // these two are no chain
 		"SELECT count() FROM weir.events WHERE kind != 'unreadable' AND length(leaf) = 64":          2,
 		"SELECT toUInt64(countDistinct(_partition_id)) FROM weir.events WHERE kind != 'unreadable'": 2,
+	} {
+		if got := r.count(reader, query); got != want {
+			t.Errorf("%s: %d, want %d", query, got, want)
+		}
+	}
+}
+
+// A piece of many blocks is one part, is there once however often it is written,
+// and not at all where it was broken off.
+func TestAPieceOfManyBlocksIsWhole(t *testing.T) {
+	r := newRig(t)
+	if err := r.engine.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Schema{}).Migrate(t.Context(), r.engine.Options()); err != nil {
+		t.Fatal(err)
+	}
+	const events = 400
+	writer, large := uuid.New(), `{"text":"`+strings.Repeat("x", 10_000)+`"}`
+	var messages []spool.Message
+	for i := range events {
+		e := event.Event{ID: uuid.Must(uuid.NewV7()), Writer: writer, Seq: uint64(i + 1), Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Kind: string(gate.PolicyActivated), Body: []byte(large)}
+		messages = append(messages, spool.Message{Lane: spool.Events, Seq: e.Seq, Data: event.AppendLine(nil, e.AppendCanonical(nil))})
+	}
+	reader := r.reader()
+	w, err := newWriter(r.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	broken := w.eventTable.begin(t.Context(), reader.conn, tokenOf(messages))
+	for i := range messages {
+		w.read(&messages[i])
+		if err := w.flush(broken); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := broken.done(io.ErrUnexpectedEOF); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("given up with %v", err)
+	}
+	for range 3 {
+		if err := w.write(t.Context(), reader.conn, messages); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for query, want := range map[string]int{
+		"SELECT count() FROM weir.events":                                 events,
+		"SELECT uniqExact(seq) FROM weir.events":                          events,
+		"SELECT toUInt64(countDistinct(_part)) FROM weir.events":          1,
+		"SELECT count() FROM weir.events WHERE length(canonical) < 10000": 0,
 	} {
 		if got := r.count(reader, query); got != want {
 			t.Errorf("%s: %d, want %d", query, got, want)

@@ -2,9 +2,11 @@ package clickhouse
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -13,7 +15,6 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/weir-gateway/weir/recorder/event"
 	"github.com/weir-gateway/weir/recorder/spool"
 )
 
@@ -31,11 +32,12 @@ type Queue interface {
 type Config struct {
 	Options *clickhouse.Options // how the writer connects
 	Schema  Schema
-	// MaxMessages and MaxBytes bound one piece: messages, and bytes once they are
-	// unpacked. 2,000 and 4 MiB when 0. The memory that a queue takes is about
-	// three times MaxBytes.
+	// MaxMessages, MaxBytes and MaxUnpacked bound one piece: messages, their bytes,
+	// which are held in memory, and their bytes once they are unpacked, which
+	// ClickHouse holds until it makes a part of them. 2,000, 4 MiB and 32 MiB when 0.
 	MaxMessages int
 	MaxBytes    int
+	MaxUnpacked int
 	// Linger is how long a piece waits for more: each insert costs ClickHouse
 	// more than its rows do. 500 ms when 0.
 	Linger     time.Duration
@@ -66,6 +68,9 @@ func NewSink(cfg Config, events, payloads Queue, log *slog.Logger) (*Sink, error
 	}
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = 4 << 20
+	}
+	if cfg.MaxUnpacked == 0 {
+		cfg.MaxUnpacked = 32 << 20
 	}
 	if cfg.Linger == 0 {
 		cfg.Linger = 500 * time.Millisecond
@@ -177,7 +182,7 @@ func (s *Sink) lead(ctx context.Context, name string, q Queue) error {
 		return err
 	}
 	defer resign()
-	conn, err := clickhouse.Open(s.cfg.Options)
+	conn, err := clickhouse.Open(interruptible(leading, s.cfg.Options))
 	if err != nil {
 		return err
 	}
@@ -201,6 +206,33 @@ func (s *Sink) lead(ctx context.Context, name string, q Queue) error {
 		if err := t.piece(leading); err != nil {
 			return err
 		}
+	}
+}
+
+// interruptible is o with connections that close when ctx ends: the client library
+// sends a block without looking at a context.
+func interruptible(ctx context.Context, o *clickhouse.Options) *clickhouse.Options {
+	out := *o
+	out.DialContext = func(dialing context.Context, address string) (net.Conn, error) {
+		conn, err := dial(dialing, o, address)
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = conn.Close() })
+		}
+		return conn, err
+	}
+	return &out
+}
+
+// dial is what the client library does.
+func dial(ctx context.Context, o *clickhouse.Options, address string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: o.DialTimeout}
+	switch {
+	case o.DialContext != nil:
+		return o.DialContext(ctx, address)
+	case o.TLS != nil:
+		return (&tls.Dialer{NetDialer: dialer, Config: o.TLS}).DialContext(ctx, "tcp", address)
+	default:
+		return dialer.DialContext(ctx, "tcp", address)
 	}
 }
 
@@ -246,7 +278,7 @@ func (t *transfer) piece(ctx context.Context) error {
 func (t *transfer) gather(ctx context.Context) ([]spool.Message, error) {
 	planned := t.cursor.Plan > t.cursor.Done
 	var out []spool.Message
-	size := 0
+	size, unpacked := 0, 0
 	limit := ctx
 	for {
 		m, err := t.next(limit)
@@ -265,16 +297,13 @@ func (t *transfer) gather(ctx context.Context) ([]spool.Message, error) {
 			continue
 		}
 		out = append(out, m)
-		if m.Lane == spool.Events {
-			size += event.BatchSize(m.Data)
-		} else {
-			size += event.BlockSize(m.Data)
-		}
+		size += len(m.Data)
+		unpacked += unpackedSize(&m)
 		switch {
 		case planned && m.Seq == t.cursor.Plan:
 			return out, nil
 		case planned:
-		case len(out) >= t.sink.cfg.MaxMessages || size >= t.sink.cfg.MaxBytes:
+		case len(out) >= t.sink.cfg.MaxMessages || size >= t.sink.cfg.MaxBytes || unpacked >= t.sink.cfg.MaxUnpacked:
 			return out, nil
 		case len(out) == 1:
 			var cancel context.CancelFunc
