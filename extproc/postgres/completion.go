@@ -1,5 +1,7 @@
 package postgres
 
+import "bytes"
+
 // completed handles the end of a statement.
 func (s *session) completed(kind byte, frame []byte) error {
 	a := s.current()
@@ -7,7 +9,9 @@ func (s *session) completed(kind byte, frame []byte) error {
 	case wantProbe:
 		return nil
 	case wantQuery:
-		s.queryStep(a.op, frame)
+		if !a.late && (a.op != nil || !a.hidden) { // else of the gateway's own transaction
+			s.queryStep(a, frame)
+		}
 		return nil
 	}
 	popped, err := s.pop(wantExecute)
@@ -23,6 +27,10 @@ func (s *session) completed(kind byte, frame []byte) error {
 		if op.columns != nil {
 			s.tellColumns(op)
 		}
+		if popped.late {
+			op.complete = bytes.Clone(frame)
+			return nil
+		}
 		s.conclude(op)
 	}
 	s.relay(frame, popped.op)
@@ -30,8 +38,8 @@ func (s *session) completed(kind byte, frame []byte) error {
 }
 
 // queryStep handles the end of one statement of a simple query.
-func (s *session) queryStep(op *operation, frame []byte) {
-	at := 0
+func (s *session) queryStep(a answer, frame []byte) {
+	at, op := 0, a.op
 	if op != nil {
 		at = op.statement
 		op.statement++
@@ -52,10 +60,13 @@ func (s *session) queryStep(op *operation, frame []byte) {
 	first.changes = kept
 	s.dirty = true
 	s.mu.Unlock()
-	if op != nil && s.replace(op) {
-		return
+	switch {
+	case op != nil && s.replace(op):
+	case op != nil && a.hidden && op.statement == len(op.shape.analysis.Statements):
+		op.complete = bytes.Clone(frame)
+	default:
+		s.relay(frame, op)
 	}
-	s.relay(frame, op)
 }
 
 func tagOf(frame []byte) string {
@@ -96,6 +107,8 @@ func (s *session) ready(frame []byte) error {
 		a.changes[i].resolve(a.changes[i].at == always || a.want == wantSync)
 	}
 	s.txStatus = status
+	// Nothing may go to the server before this transaction has failed.
+	s.poisoning = !a.hidden && status == txOpen && s.muted && s.ownError
 	if status == txIdle {
 		s.out.masked = nil
 		s.portals.endTransaction()
@@ -118,9 +131,22 @@ func (s *session) ready(frame []byte) error {
 			a.op.outcome.Tag = "CALL"
 			s.replace(a.op)
 		}
-		s.conclude(a.op)
+		s.tellEnd(a)
 	}
 	return s.relayReady(frame, a, status)
+}
+
+// tellEnd ends an operation with the ReadyForQuery behind it. One that runs in a
+// transaction of the gateway's own ends with that.
+func (s *session) tellEnd(a answer) {
+	op := a.op
+	if a.hidden && a.want == wantQuery {
+		return
+	}
+	if op.complete != nil && !op.done && op.outcome.Status == "" {
+		s.relay(op.complete, op)
+	}
+	s.conclude(op)
 }
 
 // relayReady delivers ReadyForQuery where the client is to have it.

@@ -70,7 +70,9 @@ func (s *session) parse(frame []byte) error {
 		b.text = ""
 		frame = appendMessage(nil, msgParse, cstring(m.name), []byte{0, 0, 0})
 	}
-	s.openChain()
+	if err := s.begin(sh); err != nil || s.refusing {
+		return err
+	}
 	s.chain.statementName, s.chain.statement, s.chain.shape = m.name, b, sh
 	s.send(frame, answer{want: wantParse, changes: []change{{of: &s.statements, name: m.name, to: b}}})
 	return nil
@@ -107,7 +109,9 @@ func (s *session) bind(frame []byte) error {
 		if err != nil {
 			return err
 		}
-		s.openChain()
+		if err := s.begin(sh); err != nil || s.refusing {
+			return err
+		}
 	}
 	if sh == nil {
 		return s.refuseExtended(failed(codeInvalidStatement, "prepared statement \"%s\" is not known to the gateway", m.statement).
@@ -216,7 +220,9 @@ func (s *session) execute(frame []byte) error {
 		if b == nil {
 			return s.unknownPortal(m.name, frame, answer{want: wantExecute})
 		}
-		s.openChain()
+		if err := s.begin(b.shape); err != nil || s.refusing {
+			return err
+		}
 		s.chain.portalName, s.chain.portal = m.name, b
 	}
 	return s.runPortal(m.name, frame)

@@ -18,6 +18,9 @@ func (s *session) functionCall(frame []byte) error {
 	if err := s.settleChain(); err != nil || s.refusing {
 		return err
 	}
+	if err := s.settleWrites(); err != nil || s.refusing {
+		return err
+	}
 	m, err := decodeFunctionCall(frame)
 	if err != nil {
 		return s.refuseCall(failed(codeProtocolViolation, "%s", err))

@@ -224,6 +224,9 @@ func (s *session) forwarded(op *operation) {
 	if sh.copies {
 		s.copying = op
 	}
+	if containsAction(sh, sqlmeta.ActionCall) {
+		op.stays = true // a procedure commits as it likes
+	}
 	if op.withhold {
 		s.mu.Lock()
 		s.maskedInTx = true

@@ -3,6 +3,9 @@ package postgres
 // interrupt gives an operation an error of the gateway's own, which is delivered
 // in place of the rest of its result, and asks the server to stop.
 func (s *session) interrupt(op *operation, p *problem) {
+	if op.stays {
+		p.message += "; what the text has committed stays"
+	}
 	if !op.problem.CompareAndSwap(nil, p) {
 		return
 	}

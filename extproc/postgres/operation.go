@@ -26,6 +26,7 @@ type operation struct {
 	rows      int64
 	bytes     int64
 	columns   []byte    // a RowDescription that goes ahead of the first row
+	complete  []byte    // a CommandComplete that the client is told when it is committed
 	copyOut   bool      // the server sends COPY data
 	copy      *copyPlan // for it, nil where it passes
 	notRows   int       // messages of it that are none
@@ -33,6 +34,8 @@ type operation struct {
 	timer     *time.Timer
 	outcome   gate.Outcome
 	done      bool
+
+	stays bool // what it has written cannot be taken back, should its rows be withheld
 
 	// problem is the gateway's own error, delivered in place of the result.
 	problem atomic.Pointer[problem]

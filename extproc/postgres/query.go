@@ -6,6 +6,9 @@ func (s *session) query(frame []byte) error {
 	if err := s.settleChain(); err != nil {
 		return err
 	}
+	if err := s.settleWrites(); err != nil {
+		return err
+	}
 	if s.refusing {
 		return nil // the Parse before it was refused: the server would not look at this
 	}
@@ -52,6 +55,10 @@ func (s *session) query(frame []byte) error {
 	if inSteps && !s.inFailed() {
 		return s.queryInSteps(op, text)
 	}
+	if op.revocable() && !s.inFailed() {
+		return s.queryInTransaction(op, frame, a)
+	}
+	op.stays = op.shape.mayWrite()
 	if err := s.sendWhole(frame, a); err != nil {
 		return err
 	}

@@ -21,9 +21,9 @@ const (
 type answer struct {
 	want      want
 	at        int  // where its message begins in the batch
-	hidden    bool // the client did not ask for it
+	hidden    bool // the client did not ask for it; of wantQuery: for its ReadyForQuery
 	portal    bool // of wantDescribe: a portal, whose formats are final
-	late      bool // of wantDescribe: the client is told when rows come
+	late      bool // of wantDescribe: the client is told when rows come; of others: when it is committed
 	last      bool // of wantParse and wantBind: the operation ends here
 	op        *operation
 	statement *bound // of wantDescribe: whose parameter types are told

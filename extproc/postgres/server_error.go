@@ -150,11 +150,12 @@ func (s *session) failTransaction() error {
 		s.changed.Wait() // what is being sent has been answered: it is about to end
 	}
 	if s.queue.n > 0 || s.closed.Load() {
+		s.poisoning = false
+		s.changed.Broadcast()
 		s.mu.Unlock()
 		return fatal(codeLimitExceeded, "the session ends: a result was refused after later statements had been sent")
 	}
 	s.queue.push(answer{want: wantRefusedQuery})
-	s.poisoning = true
 	s.mu.Unlock()
 	_, err := s.serverConn.Write(appendMessage(poisoned(poisonName), msgSync))
 	s.mu.Lock()
