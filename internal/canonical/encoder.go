@@ -29,7 +29,8 @@ func (r Raw) MarshalJSON() ([]byte, error) {
 // canonical form: the members of a struct are put in order once for each type.
 // It is safe for concurrent use.
 type Encoder struct {
-	plans sync.Map // reflect.Type → plan
+	plans   sync.Map  // reflect.Type → plan
+	writers sync.Pool // of *writer
 }
 
 // plan appends a value of one type.
@@ -46,12 +47,28 @@ type writer struct {
 // Append appends v in canonical form to dst. After an error dst is returned as
 // it was.
 func (e *Encoder) Append(dst []byte, v any) ([]byte, error) {
-	w := writer{encoder: e, buf: dst}
+	w := e.begin(dst, texts{})
+	defer e.end(w)
 	w.any(reflect.ValueOf(v))
 	if w.err != nil {
 		return dst, w.err
 	}
 	return w.buf, nil
+}
+
+// begin takes a writer that was used before, where there is one.
+func (e *Encoder) begin(dst []byte, t texts) *writer {
+	w, _ := e.writers.Get().(*writer)
+	if w == nil {
+		w = &writer{encoder: e}
+	}
+	w.buf, w.texts = dst, t
+	return w
+}
+
+func (e *Encoder) end(w *writer) {
+	*w = writer{encoder: e}
+	e.writers.Put(w)
 }
 
 // any appends what an interface holds.

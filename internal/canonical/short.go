@@ -16,7 +16,8 @@ type Short struct {
 // AppendShort appends v in canonical form to dst, but for its longest texts.
 // Positions count from the beginning of dst.
 func (e *Encoder) AppendShort(dst []byte, v any, keep, omit int) ([]byte, Short, error) {
-	w := writer{encoder: e, buf: dst, texts: texts{keep: max(keep, 1), omit: omit}}
+	w := e.begin(dst, texts{keep: max(keep, 1), omit: omit})
+	defer e.end(w)
 	w.any(reflect.ValueOf(v))
 	if w.err != nil {
 		return dst, Short{}, w.err

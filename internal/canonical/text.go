@@ -12,7 +12,7 @@ func plainASCII(c byte) bool { return c >= 0x20 && c != '"' && c != '\\' }
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	done := 0
-	for i := 0; i < len(s); {
+	for i := plainBegin(s); i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
 			i++
@@ -31,6 +31,25 @@ func AppendString(dst []byte, s string) []byte {
 		i += size
 	}
 	return append(append(dst, s[done:]...), '"')
+}
+
+// plainBegin is how many bytes at the beginning of s surely stand as they are. It
+// looks at eight at a time. A byte is zero where (b-1) &^ b has its highest bit
+// ("Bit Twiddling Hacks", Determine if a word has a zero byte), below 0x20 where
+// (b-0x20) &^ b has; a byte may be taken for one of these because of the one
+// before, never the other way.
+func plainBegin(s string) int {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		eight := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		quote, backslash := eight^each*'"', eight^each*'\\'
+		if (eight|(eight-each*0x20)&^eight|(quote-each)&^quote|(backslash-each)&^backslash)&high != 0 {
+			break
+		}
+	}
+	return i
 }
 
 func appendEscape(dst []byte, c byte) []byte {
