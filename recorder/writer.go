@@ -30,7 +30,7 @@ type writer struct {
 	block uint64     // of the last block of cut texts
 	buf   []byte
 	pack  []byte
-	hash  event.Hasher
+	hash  *event.Hasher
 }
 
 func newWriter(s Spool, m *metrics, log *slog.Logger) *writer {

@@ -65,18 +65,43 @@ func (e *Event) AppendCanonical(dst []byte) []byte {
 		dst = canonical.AppendString(append(dst, `,"target":`...), e.Target)
 	}
 	dst = append(dst, `,"ts":"`...)
-	dst = e.Time.UTC().AppendFormat(dst, TimeFormat)
+	dst = appendTime(dst, e.Time.UTC())
 	dst = append(dst, `","writer":"`...)
 	dst = appendUUID(dst, e.Writer)
 	return append(dst, `"}`...)
 }
 
 func appendUUID(dst []byte, id uuid.UUID) []byte {
-	for i, b := range id {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			dst = append(dst, '-')
-		}
-		dst = hex.AppendEncode(dst, []byte{b})
+	dst = append(hex.AppendEncode(dst, id[:4]), '-')
+	dst = append(hex.AppendEncode(dst, id[4:6]), '-')
+	dst = append(hex.AppendEncode(dst, id[6:8]), '-')
+	dst = append(hex.AppendEncode(dst, id[8:10]), '-')
+	return hex.AppendEncode(dst, id[10:])
+}
+
+// appendTime appends a time in UTC as TimeFormat has it.
+func appendTime(dst []byte, t time.Time) []byte {
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(dst, TimeFormat)
+	}
+	hour, minute, second := t.Clock()
+	dst = append(appendDigits(dst, 4, year), '-')
+	dst = append(appendDigits(dst, 2, int(month)), '-')
+	dst = append(appendDigits(dst, 2, day), 'T')
+	dst = append(appendDigits(dst, 2, hour), ':')
+	dst = append(appendDigits(dst, 2, minute), ':')
+	dst = append(appendDigits(dst, 2, second), '.')
+	return append(appendDigits(dst, 6, t.Nanosecond()/1000), 'Z')
+}
+
+// appendDigits appends the last digits of n.
+func appendDigits(dst []byte, digits, n int) []byte {
+	end := len(dst) + digits
+	dst = append(dst, "000000"[:digits]...)
+	for at := end - 1; n > 0 && at >= end-digits; at-- {
+		dst[at] += byte(n % 10)
+		n /= 10
 	}
 	return dst
 }

@@ -130,6 +130,15 @@ func TestEventIsCanonicalAndParsesBack(t *testing.T) {
 
 // TestScanLeavesNothingToParse: what a recorder commonly writes is read the
 // quick way.
+func TestTimeIsWrittenInItsFormat(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := time.Unix(rapid.Int64Range(-1<<38, 1<<38).Draw(t, "s"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")).UTC()
+		if got, want := string(appendTime(nil, at)), at.Format(TimeFormat); got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	})
+}
+
 func TestScanLeavesNothingToParse(t *testing.T) {
 	e := sampleEvent(t)
 	got := &Event{}

@@ -16,16 +16,22 @@ func Leaf(canonical []byte) Hash { return tlog.RecordHash(canonical) }
 
 // Hasher hashes one event after another, as Leaf does. It is not safe for
 // concurrent use.
-type Hasher struct{ sha hash.Hash }
+type Hasher struct {
+	sha hash.Hash
+	sum Hash // scratch
+}
 
 // NewHasher makes a Hasher.
-func NewHasher() Hasher { return Hasher{sha256.New()} }
+func NewHasher() *Hasher { return &Hasher{sha: sha256.New()} }
+
+// leafPrefix stands before a leaf's bytes.
+var leafPrefix = []byte{0}
 
 // Leaf hashes an event's canonical bytes.
-func (h Hasher) Leaf(canonical []byte) (out Hash) {
+func (h *Hasher) Leaf(canonical []byte) Hash {
 	h.sha.Reset()
-	_, _ = h.sha.Write([]byte{0}) // a hash never fails
+	_, _ = h.sha.Write(leafPrefix) // a hash never fails
 	_, _ = h.sha.Write(canonical)
-	h.sha.Sum(out[:0])
-	return out
+	h.sha.Sum(h.sum[:0])
+	return h.sum
 }
