@@ -1,9 +1,8 @@
 package recorder
 
 import (
+	"slices"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/weir-gateway/weir/internal/gate"
 	"github.com/weir-gateway/weir/recorder/event"
@@ -15,11 +14,13 @@ const (
 	chunkCost = 160     // bytes that a chunk's names take, about
 )
 
-// block gathers bytes of many operations.
+// block gathers bytes of many operations. Its memory serves again once it is
+// emptied.
 type block struct {
 	bytes  []byte // capacity is fixed
-	chunks []*chunk
+	chunks []chunk
 	cost   int
+	round  uint64 // how often it was emptied
 }
 
 // chunk is what a block holds of one stream of one operation.
@@ -27,7 +28,6 @@ type chunk struct {
 	event.Chunk
 	pieces [][2]int  // of the block's bytes, in order
 	key    *seal.Key // seals it; nil for what is kept in clear
-	owner  *block
 }
 
 func newBlock(size int) *block { return &block{bytes: make([]byte, 0, size)} }
@@ -38,10 +38,13 @@ func (b *block) isFull() bool { return len(b.bytes)+b.cost >= cap(b.bytes) }
 
 // append copies as much of data as there is room for, at least one byte.
 func (b *block) append(st *stream, in *gate.Payload, data []byte) int {
-	c := st.chunk
-	if c == nil || c.owner != b {
-		c = st.begin(in.Session, in.Operation, in.Target, in.Stream)
-		b.add(c)
+	c := b.lastOf(st)
+	if c == nil {
+		c = b.add(&event.Chunk{
+			Session: in.Session, Operation: in.Operation, Target: in.Target, Stream: string(in.Stream), Time: time.Now(), Offset: st.offset,
+		})
+		c.key = st.key
+		st.last = b.lastPlace()
 	}
 	n := min(len(data), max(1, cap(b.bytes)-len(b.bytes)-b.cost))
 	start := len(b.bytes)
@@ -56,16 +59,22 @@ func (b *block) append(st *stream, in *gate.Payload, data []byte) int {
 	return n
 }
 
-func (b *block) add(c *chunk) {
-	c.owner = b
-	b.chunks = append(b.chunks, c)
+// add begins a chunk. It is good until the next one begins.
+func (b *block) add(e *event.Chunk) *chunk {
+	n := len(b.chunks)
+	b.chunks = slices.Grow(b.chunks, 1)[:n+1]
+	c := &b.chunks[n]
+	c.Chunk, c.pieces, c.key = *e, c.pieces[:0], nil
 	b.cost += chunkCost + len(c.Data)
+	return c
 }
 
-// pack turns the block into what is written. Originals are sealed here.
-func (b *block) pack(writer uuid.UUID, number uint64) *event.Block {
-	out := &event.Block{Writer: writer, Number: number, Chunks: make([]event.Chunk, 0, len(b.chunks))}
-	for _, c := range b.chunks {
+// pack turns the block into what is written, in the memory of the last time.
+// Originals are sealed here.
+func (b *block) pack(out *event.Block) {
+	out.Chunks = slices.Grow(out.Chunks[:0], len(b.chunks))
+	for i := range b.chunks {
+		c := &b.chunks[i]
 		if c.Data == nil {
 			c.Data = b.join(c.pieces)
 		}
@@ -75,7 +84,6 @@ func (b *block) pack(writer uuid.UUID, number uint64) *event.Block {
 		}
 		out.Chunks = append(out.Chunks, c.Chunk)
 	}
-	return out
 }
 
 func (b *block) join(pieces [][2]int) []byte {
@@ -89,33 +97,47 @@ func (b *block) join(pieces [][2]int) []byte {
 	return out
 }
 
-// disown makes streams begin a new chunk although this block comes back empty.
-func (b *block) disown() {
-	for _, c := range b.chunks {
-		c.owner = nil
-	}
-}
+// maxPieces bounds what a chunk leaves behind for the next.
+const maxPieces = 16
 
 // reset empties the block; nothing of what it held stays in memory.
 func (b *block) reset() {
 	clear(b.bytes)
-	clear(b.chunks)
+	for i := range b.chunks {
+		c := &b.chunks[i]
+		if *c = (chunk{pieces: c.pieces[:0]}); cap(c.pieces) > maxPieces {
+			c.pieces = nil
+		}
+	}
 	b.bytes, b.chunks, b.cost = b.bytes[:0], b.chunks[:0], 0
+	b.round++
+}
+
+// place is where the last chunk of a stream stands: good as long as its block has
+// not been emptied.
+type place struct {
+	block *block
+	round uint64
+	index int
+}
+
+// lastPlace is that of the chunk that was added last.
+func (b *block) lastPlace() place { return place{block: b, round: b.round, index: len(b.chunks) - 1} }
+
+// lastOf is the last chunk of a stream, nil where this block, or no block, does not
+// hold it.
+func (b *block) lastOf(st *stream) *chunk {
+	if b == nil || st.last.block != b || st.last.round != b.round {
+		return nil
+	}
+	return &b.chunks[st.last.index]
 }
 
 // stream is how far one stream of an operation has been taken.
 type stream struct {
+	begun   bool
 	offset  uint64 // bytes kept
 	missing uint64 // bytes counted only
-	chunk   *chunk // the last
+	last    place
 	key     *seal.Key
-}
-
-// begin starts a new chunk of the stream.
-func (st *stream) begin(session, operation, target string, name gate.Stream) *chunk {
-	st.chunk = &chunk{key: st.key, Chunk: event.Chunk{
-		Session: session, Operation: operation, Target: target, Stream: string(name),
-		Time: time.Now(), Offset: st.offset,
-	}}
-	return st.chunk
 }

@@ -34,7 +34,7 @@ type payloads struct {
 	failed   error         // of the last write
 	closed   bool
 	sessions map[string]*session
-	late     []*chunk // ends of streams that found no current block
+	late     []chunk // ends of streams that found no current block
 
 	begun   chan struct{} // current has its first bytes
 	full    chan *block
@@ -46,6 +46,7 @@ type payloads struct {
 	spare   *block
 	writer  uuid.UUID
 	number  uint64
+	packing event.Block // scratch
 	encoder event.BlockEncoder
 }
 
@@ -70,7 +71,10 @@ func (p *payloads) add(ctx context.Context, in *gate.Payload) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	st := p.stream(in)
+	st, err := p.stream(in)
+	if err != nil {
+		return err
+	}
 	data := in.Data
 	if in.Stream == gate.OriginalStream && p.sealer == nil {
 		st.missing += uint64(len(data))
@@ -188,7 +192,10 @@ func (p *payloads) putCurrent() bool {
 func (p *payloads) put(b *block) {
 	p.offer()
 	p.number++
-	packed := p.encoder.Encode(b.pack(p.writer, p.number))
+	p.packing.Writer, p.packing.Number = p.writer, p.number
+	b.pack(&p.packing)
+	packed := p.encoder.Encode(&p.packing)
+	clear(p.packing.Chunks)
 	p.metrics.packed.Add(float64(len(packed)))
 	_, err := backoff.Retry(p.writing, func() (struct{}, error) {
 		err := p.spool.Append(p.writing, spool.Payloads, packed)
@@ -200,9 +207,6 @@ func (p *payloads) put(b *block) {
 	if err != nil {
 		p.log.Error("payload was lost at the end", "blocks", 1, "err", err)
 	}
-	p.mu.Lock()
-	b.disown()
-	p.mu.Unlock()
 	b.reset()
 	p.spare = b
 	p.offer()
@@ -216,8 +220,8 @@ func (p *payloads) offer() {
 		return
 	}
 	p.current, p.spare = p.spare, nil
-	for _, c := range p.late {
-		p.current.add(c)
+	for i := range p.late {
+		p.current.add(&p.late[i].Chunk).key = p.late[i].key
 		signal(p.begun)
 	}
 	p.late = nil

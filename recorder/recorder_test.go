@@ -297,7 +297,7 @@ func TestCloseWritesWhatWasHandedOver(t *testing.T) {
 	if err := r.Handoff(t.Context(), request("s", "o")); !errors.Is(err, ErrClosed) {
 		t.Errorf("handoff after close: %v", err)
 	}
-	if err := r.Payload(t.Context(), &gate.Payload{Session: "s", Data: []byte("x")}); !errors.Is(err, ErrClosed) {
+	if err := r.Payload(t.Context(), &gate.Payload{Session: "s", Stream: gate.RequestStream, Data: []byte("x")}); !errors.Is(err, ErrClosed) {
 		t.Errorf("payload after close: %v", err)
 	}
 }
@@ -318,7 +318,7 @@ func TestCloseGivesUpWhenItMust(t *testing.T) {
 	if err := r.Handoff(t.Context(), completed("s", "o")); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Payload(t.Context(), &gate.Payload{Session: "s", Data: []byte("x")}); err != nil {
+	if err := r.Payload(t.Context(), &gate.Payload{Session: "s", Stream: gate.RequestStream, Data: []byte("x")}); err != nil {
 		t.Fatal(err)
 	}
 	ended, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

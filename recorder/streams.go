@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,9 +17,12 @@ type session struct {
 	operations map[string]*operation
 }
 
-// operation holds the streams of a running operation.
+// streamNames are the streams that an operation may have.
+var streamNames = [...]gate.Stream{gate.RequestStream, gate.ResponseStream, gate.OriginalStream}
+
+// operation holds the streams of a running operation, in the order of streamNames.
 type operation struct {
-	streams map[gate.Stream]*stream
+	streams [len(streamNames)]stream
 	target  string
 }
 
@@ -35,22 +39,25 @@ const (
 )
 
 // stream finds or begins the state of a stream. The lock is held.
-func (p *payloads) stream(in *gate.Payload) *stream {
+func (p *payloads) stream(in *gate.Payload) (*stream, error) {
+	at := slices.Index(streamNames[:], in.Stream)
+	if at < 0 {
+		return nil, fmt.Errorf("there is no stream %q", in.Stream)
+	}
 	s := p.session(in.Session)
 	op := s.operations[in.Operation]
 	if op == nil {
-		op = &operation{streams: make(map[gate.Stream]*stream, 2), target: in.Target}
+		op = &operation{target: in.Target}
 		s.operations[in.Operation] = op
 	}
-	st := op.streams[in.Stream]
-	if st == nil {
-		st = &stream{}
+	st := &op.streams[at]
+	if !st.begun {
+		st.begun = true
 		if in.Stream == gate.OriginalStream {
 			st.key = s.key
 		}
-		op.streams[in.Stream] = st
 	}
-	return st
+	return st, nil
 }
 
 func (p *payloads) session(id string) *session {
@@ -85,24 +92,24 @@ func (p *payloads) needKey(sessionID string) error {
 		return nil
 	}
 	s.key = key
-	p.insert(&chunk{Chunk: event.Chunk{
+	p.insert(&event.Chunk{
 		Session: sessionID, Stream: event.KeyStream, Key: key.ID, Time: time.Now(),
 		Size: uint64(len(key.Sealed)), Final: true, Data: key.Sealed,
-	}})
+	}, nil)
 	return nil
 }
 
 // insert puts a ready chunk into the current block, or the next one. The lock
 // is held.
-func (p *payloads) insert(c *chunk) {
+func (p *payloads) insert(c *event.Chunk, key *seal.Key) {
 	if p.current == nil {
-		p.late = append(p.late, c)
+		p.late = append(p.late, chunk{Chunk: *c, key: key})
 		return
 	}
 	if p.current.empty() {
 		signal(p.begun)
 	}
-	p.current.add(c)
+	p.current.add(c).key = key
 	if p.current.isFull() {
 		p.rotate()
 	}
@@ -127,8 +134,11 @@ func (p *payloads) finish(sessionID, operationID string) (n notes) {
 		return n
 	}
 	op := s.operations[operationID]
-	for name, st := range op.streams {
+	for i, name := range streamNames {
+		st := &op.streams[i]
 		switch {
+		case !st.begun:
+			continue
 		case name == gate.OriginalStream && p.sealer == nil:
 			n.Originals = originalsNotKept
 			continue
@@ -138,13 +148,14 @@ func (p *payloads) finish(sessionID, operationID string) (n notes) {
 		if st.missing > 0 {
 			n.Capped = append(n.Capped, name)
 		}
-		if last := st.chunk; last != nil && last.owner != nil && last.owner == p.current {
+		if last := p.current.lastOf(st); last != nil {
 			last.Final, last.Missing = true, st.missing
 			continue
 		}
-		last := st.begin(sessionID, operationID, op.target, name)
-		last.Final, last.Missing = true, st.missing
-		p.insert(last)
+		p.insert(&event.Chunk{
+			Session: sessionID, Operation: operationID, Target: op.target, Stream: string(name),
+			Time: time.Now(), Offset: st.offset, Final: true, Missing: st.missing,
+		}, st.key)
 	}
 	slices.Sort(n.Capped)
 	delete(s.operations, operationID)
