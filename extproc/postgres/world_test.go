@@ -207,6 +207,8 @@ type world struct {
 	deps   Deps
 	rules  rules
 	ledger *ledger
+	// policy is what decides; by default the rules.
+	policy gate.Policy
 	// recorder is what records; by default the ledger.
 	recorder gate.Recorder
 	people   *people
@@ -309,7 +311,10 @@ func (w *world) start() {
 	if w.recorder == nil {
 		w.recorder = w.ledger
 	}
-	g, err := gate.New(rules(w.decide), w.people, w.recorder, w.deps.Log)
+	if w.policy == nil {
+		w.policy = rules(w.decide)
+	}
+	g, err := gate.New(w.policy, w.people, w.recorder, w.deps.Log)
 	if err != nil {
 		w.t.Fatal(err)
 	}
