@@ -82,6 +82,9 @@ func (s *session) shape(an *sqlmeta.Analysis, catalog sqlmeta.Catalog, resolve r
 		return nil, err
 	}
 	if !sh.named {
+		if err := sh.sql.Fix(); err != nil {
+			return nil, err
+		}
 		s.shapes.add(an, sh)
 	}
 	return sh, nil

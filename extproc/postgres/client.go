@@ -8,6 +8,7 @@ import (
 // fromClient is the client's side of the session: it reads message by message
 // until the session ends. The error says why.
 func (s *session) fromClient() error {
+	reads := -1
 	for {
 		kind, size, err := s.client.next()
 		if err != nil {
@@ -16,7 +17,10 @@ func (s *session) fromClient() error {
 			}
 			return err
 		}
-		s.touch()
+		if s.client.reads != reads { // not for each message of what came at once
+			reads = s.client.reads
+			s.touch()
+		}
 		s.bytesIn.Add(int64(size))
 		s.metrics.bytesIn.Add(float64(size))
 		if err := s.message(kind, size); err != nil {
@@ -73,8 +77,7 @@ func (s *session) message(kind byte, size int) error {
 	} else {
 		err = s.extended(kind, frame)
 	}
-	var w *withdrawn
-	if errors.As(err, &w) {
+	if w, ok := errors.AsType[*withdrawn](err); ok {
 		err = s.alsoRefused(kind, frame, w.problem)
 	}
 	return err

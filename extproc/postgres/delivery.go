@@ -26,7 +26,8 @@ type deliveries struct {
 	hashedTo  int       // bytes that are
 	lastWords bool      // the server has sent a FATAL error
 
-	rowsOf *operation // whose rows come, until another message does
+	rowsOf  *operation // whose rows come, until another message does
+	passing passing
 	masked *operation // the last one of this transaction that used what is masked
 
 	dropped []*operation // never answered; guarded by the session's lock

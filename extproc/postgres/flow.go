@@ -11,7 +11,7 @@ import (
 // flow is a column whose value a statement writes into one: a value that a mask
 // hides would be read as it is from where the mask does not reach.
 type flow struct {
-	column  string // with schema and table
+	column  sqlmeta.ColumnRef
 	classes []string
 }
 
@@ -29,7 +29,7 @@ func (b *shapeBuilder) flow(st *sqlmeta.Statement) {
 	for _, f := range st.Flows {
 		for _, c := range f.From {
 			b.flows = append(b.flows, flow{
-				column: c.Schema + "." + c.Table + "." + c.Column, classes: b.class.Column(b.target, c.Schema, c.Table, c.Column),
+				column: c, classes: b.class.Column(b.target, c.Schema, c.Table, c.Column),
 			})
 		}
 	}
@@ -55,9 +55,9 @@ func quotes(masks []gate.Mask, sh *shape) bool {
 			return true
 		}
 		for _, c := range rel.Columns {
-			name := t.Schema + "." + t.Name + "." + c.Name
+			column := sqlmeta.ColumnRef{Schema: t.Schema, Table: t.Name, Column: c.Name}
 			classes := sh.class.Column(sh.target, t.Schema, t.Name, c.Name)
-			if slices.ContainsFunc(masks, func(m gate.Mask) bool { return hides(&m, name, classes) }) {
+			if slices.ContainsFunc(masks, func(m gate.Mask) bool { return hides(&m, column, classes) }) {
 				return true
 			}
 		}

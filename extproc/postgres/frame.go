@@ -34,6 +34,7 @@ type frameReader struct {
 	pooled *[]byte // a large buffer, nil while the small one does
 	buf    []byte  // small, *pooled, or one made for an oversized message
 	r, w   int     // what has been read but not taken is buf[r:w]
+	reads  int     // how often something came
 }
 
 func newFrameReader(conn io.Reader) *frameReader {
@@ -120,6 +121,7 @@ func (f *frameReader) unread(b []byte) {
 		f.buf, f.pooled, f.r = bigger, nil, 0
 	}
 	f.w += copy(f.buf[f.w:], b)
+	f.reads++
 }
 
 func (f *frameReader) need(n int) error {
@@ -132,6 +134,7 @@ func (f *frameReader) need(n int) error {
 		f.room(n - f.buffered())
 		got, err := f.conn.Read(f.buf[f.w:])
 		f.w += got
+		f.reads++
 		if got == 0 && err != nil {
 			if errors.Is(err, io.EOF) && f.buffered() > 0 {
 				return io.ErrUnexpectedEOF

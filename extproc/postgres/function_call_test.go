@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	pgserver "github.com/weir-gateway/weir/integration/postgres"
@@ -114,7 +115,7 @@ func TestFunctionCallIsJudged(t *testing.T) {
 			Parameters: []any{"1", "262144"}, Tables: []gate.Table{}, Columns: []gate.Column{}, Functions: []string{"pg_catalog.lo_open"},
 		},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(gate.SQL{})); diff != "" {
 		t.Errorf("policy was shown (-want +got):\n%s", diff)
 	}
 	c.send(textCall(oidLoWrite, "0", "x"))

@@ -54,13 +54,20 @@ const aheadLimit = 64 << 10
 // it has gone. What it reads is handled afterwards.
 type clientWatch struct {
 	s      *session
-	cancel context.CancelFunc
-	done   chan struct{}
+	cancel context.CancelFunc // withdraws the statement
+	done   chan struct{}      // nil where nothing is held
 	ahead  []byte
+	unsent error // why the client could not be told
 }
 
-func (w *clientWatch) start(cancel context.CancelFunc) {
-	w.cancel, w.done = cancel, make(chan struct{})
+// announce tells the client that its statement waits, and begins to watch it.
+func (w *clientWatch) announce(a *gate.Approval) {
+	w.unsent = w.s.announceHold(a, w.cancel)
+	w.start()
+}
+
+func (w *clientWatch) start() {
+	w.done = make(chan struct{})
 	go func() {
 		defer close(w.done)
 		buf := make([]byte, 4096)

@@ -10,6 +10,13 @@ import (
 	"github.com/weir-gateway/weir/internal/sqlmeta"
 )
 
+// judging is the context in which statements are judged one after the other, until
+// one was held: then it is cancelled, maybe late, and the next has another.
+type judging struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
 // judge takes a statement through the gate. It returns the operation when it may
 // be forwarded once it is on disk (settle), and what the client is told when not. of is the portal whose rows it
 // delivers, nil where there is none: what was approved of it is not held again.
@@ -21,28 +28,28 @@ func (s *session) judge(sh *shape, text string, params []any, of *bound) (*opera
 		of = &bound{}
 	}
 	op := s.operation(sh, text, params)
-	ctx, cancel := context.WithCancel(s.ctx)
-	defer cancel()
-	watch := &clientWatch{s: s}
+	if s.judging.ctx == nil {
+		s.judging.ctx, s.judging.cancel = context.WithCancel(s.ctx)
+	}
+	ctx := s.judging.ctx
+	watch := &clientWatch{s: s, cancel: s.judging.cancel}
 	started := time.Now()
-	var unsent error
-	decision, recorded, err := s.deps.Gate.Admit(ctx, s.gate, op, of.approval, func(a *gate.Approval) {
-		unsent = s.announceHold(a, cancel)
-		watch.start(cancel)
-	})
+	decision, recorded, err := s.deps.Gate.Admit(ctx, s.gate, op, of.approval, watch.announce)
 	if watch.stop() {
+		s.judging.cancel()
+		s.judging = judging{}
 		s.mu.Lock()
 		s.hold = nil
 		s.mu.Unlock()
 	}
 	s.metrics.judging.Observe(time.Since(started).Seconds())
-	if unsent != nil { // it may have been approved all the same
-		err = unsent
+	if watch.unsent != nil { // it may have been approved all the same
+		err = watch.unsent
 	}
 	if err != nil {
 		return nil, s.unjudged(ctx, err)
 	}
-	s.metrics.operations.WithLabelValues(decision.Effect.String()).Inc()
+	s.metrics.judge(decision.Effect)
 	if decision.Effect == gate.Allow {
 		of.approval = decision.Approval
 	}
@@ -68,7 +75,7 @@ func (s *session) judgePrepared(sh *shape, text string) (*operation, *problem) {
 	if err != nil {
 		return nil, s.unjudged(s.ctx, err)
 	}
-	s.metrics.operations.WithLabelValues(decision.Effect.String()).Inc()
+	s.metrics.judge(decision.Effect)
 	return s.decided(op.ID, sh, decision, decision.Effect != gate.Deny, recorded)
 }
 

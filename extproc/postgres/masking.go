@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -25,29 +26,30 @@ func activeMasks(masks []gate.Mask, class Classification, target string) []gate.
 		return nil
 	}
 	classified := class.Classified(target)
-	var active []gate.Mask
-	for _, m := range masks {
-		if m.Column != "" || m.Class != "" && classified {
-			active = append(active, m)
-		}
+	inactive := func(m gate.Mask) bool { return m.Column == "" && (m.Class == "" || !classified) }
+	if !slices.ContainsFunc(masks, inactive) { // nearly always: nothing to copy
+		return masks
 	}
-	return active
+	return slices.DeleteFunc(slices.Clone(masks), inactive)
 }
 
 // hides says whether a mask is for a column.
-func hides(m *gate.Mask, column string, classes []string) bool {
+func hides(m *gate.Mask, column sqlmeta.ColumnRef, classes []string) bool {
 	if m.Column != "" {
-		return m.Column == column
+		return m.Column == nameOf(column)
 	}
 	return slices.Contains(classes, m.Class)
 }
+
+// nameOf is a column as masks name it.
+func nameOf(c sqlmeta.ColumnRef) string { return c.Schema + "." + c.Table + "." + c.Column }
 
 // touches says whether a statement uses what is masked, in any way.
 func touches(masks []gate.Mask, sh *shape) bool {
 	for i := range sh.sql.Columns {
 		c := &sh.sql.Columns[i]
 		for m := range masks {
-			if hides(&masks[m], c.Schema+"."+c.Table+"."+c.Name, c.Classes) {
+			if hides(&masks[m], sqlmeta.ColumnRef{Schema: c.Schema, Table: c.Table, Column: c.Name}, c.Classes) {
 				return true
 			}
 		}
@@ -73,6 +75,9 @@ func unmasked(masks []gate.Mask, sh *shape) []string {
 // and the server must agree on every column, or nothing is delivered.
 func (s *session) plan(op *operation, frame []byte) {
 	if op == nil || len(op.masks) == 0 {
+		return
+	}
+	if op.plan = s.out.passing.of(op, frame); op.plan != nil {
 		return
 	}
 	var d pgproto3.RowDescription
@@ -108,6 +113,34 @@ func (s *session) plan(op *operation, frame []byte) {
 		p.cells[i], p.classes[i] = cell, class
 	}
 	op.plan = p
+	s.out.passing.note(op, frame)
+}
+
+// passing is the last result of the session of which no column is masked. That one
+// like it passes too follows from these alone: what the text is known to deliver,
+// under its catalog and classification, what the server announced, and the masks.
+type passing struct {
+	plan      *plan
+	shape     *shape
+	statement int
+	masks     []gate.Mask
+	frame     []byte
+}
+
+// longestPassing bounds the description that is remembered, in bytes.
+const longestPassing = 4 << 10
+
+func (p *passing) of(op *operation, frame []byte) *plan {
+	if p.plan == nil || p.shape != op.shape || p.statement != op.statement || !bytes.Equal(p.frame, frame) || !slices.Equal(p.masks, op.masks) {
+		return nil
+	}
+	return p.plan
+}
+
+func (p *passing) note(op *operation, frame []byte) {
+	if op.plan.passes && len(frame) <= longestPassing {
+		*p = passing{op.plan, op.shape, op.statement, op.masks, append(p.frame[:0], frame...)}
+	}
 }
 
 // disagree withholds the rows of an operation of which it is not certain what they
@@ -155,11 +188,10 @@ func (s *session) maskFor(op *operation, sources []sqlmeta.ColumnRef, direct boo
 	label := ""
 	for _, ref := range sources {
 		classes := op.shape.class.Column(s.cfg.Target.Name, ref.Schema, ref.Table, ref.Column)
-		name := ref.Schema + "." + ref.Table + "." + ref.Column
 		for i := range op.masks {
 			m := &op.masks[i]
 			switch {
-			case !hides(m, name, classes):
+			case !hides(m, ref, classes):
 				continue
 			case label == "":
 				best = m.MaskSpec
@@ -167,7 +199,7 @@ func (s *session) maskFor(op *operation, sources []sqlmeta.ColumnRef, direct boo
 				best = best.Stricter(m.MaskSpec)
 			}
 			if label = m.Class; label == "" {
-				label = name
+				label = nameOf(ref)
 			}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weir-gateway/weir/internal/gate"
 )
 
 // metrics are what one target counts.
@@ -20,6 +22,8 @@ type metrics struct {
 	bytesIn        prometheus.Counter
 	bytesOut       prometheus.Counter
 	judging        prometheus.Histogram
+
+	judged [gate.Allow + 1]prometheus.Counter // of operations, by effect
 }
 
 // newMetrics registers the metrics of a target, which the registerer labels. A
@@ -55,7 +59,11 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Buckets: []float64{.00005, .0001, .0002, .0005, .001, .002, .005, .01, .05, .25, 1, 10, 60, 600},
 		}),
 	}
-	return m, m.register(r)
+	err := m.register(r)
+	for effect := range m.judged {
+		m.judged[effect] = m.operations.WithLabelValues(gate.Effect(effect).String())
+	}
+	return m, err
 }
 
 func (m *metrics) register(r prometheus.Registerer) error {
@@ -67,6 +75,14 @@ func (m *metrics) register(r prometheus.Registerer) error {
 		register(r, &m.refusedSignIns), register(r, &m.operations), register(r, &m.rows), register(r, &m.masked),
 		register(r, &m.cancels), register(r, &m.bytesIn), register(r, &m.bytesOut), register(r, &m.judging),
 	)
+}
+
+// judge counts a statement. What is no effect denies.
+func (m *metrics) judge(effect gate.Effect) {
+	if int(effect) >= len(m.judged) {
+		effect = gate.Deny
+	}
+	m.judged[effect].Inc()
 }
 
 func register[C prometheus.Collector](r prometheus.Registerer, c *C) error {

@@ -115,7 +115,5 @@ func (s *session) toClient(b []byte) error {
 }
 
 func asProblem(err error) (*problem, bool) {
-	var p *problem
-	ok := errors.As(err, &p)
-	return p, ok
+	return errors.AsType[*problem](err)
 }

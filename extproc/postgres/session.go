@@ -66,6 +66,7 @@ type session struct {
 	resolving   int
 	asked       time.Time // when an unknown name last had the catalog read again
 	values      [][]byte  // scratch of Bind
+	judging     judging
 	types       *pgtype.Map
 	writes      []*operation // of this segment, which may have to be taken back
 	copying     *operation   // the last one that may be a COPY, until it is answered

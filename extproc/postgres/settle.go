@@ -20,8 +20,8 @@ func (w *withdrawn) Error() string { return "taken back: " + w.problem.Error() }
 
 // sendGathered is flush between two messages: what was refused has been told.
 func (s *session) sendGathered() error {
-	var w *withdrawn
-	if err := s.flush(); !errors.As(err, &w) {
+	err := s.flush()
+	if _, ok := errors.AsType[*withdrawn](err); !ok {
 		return err
 	}
 	return s.ended()

@@ -29,25 +29,38 @@ type refusalBody struct {
 // operationBody holds what policy was shown as well. The operation, which is the
 // larger part of that, stands there once: the input is recorded without it.
 type operationBody struct {
-	Operation *Operation `json:"operation"`
-	Decision  Decision   `json:"decision"`
-	Input     inputBody  `json:"input"`
+	Operation any       `json:"operation"` // *Operation or *fixedBody
+	Decision  *Decision `json:"decision"`
+	Input     inputBody `json:"input"`
 }
 
 // inputBody is an Input of which the parts that a whole session has in common
-// are encoded already. They hide the Input's own.
+// are encoded already. They hide the Input's own, and its operation.
 type inputBody struct {
 	Principal canonical.Raw `json:"principal"`
 	Target    canonical.Raw `json:"target"`
+	Operation canonical.Raw `json:"operation,omitempty"` // none
 	*Input
 }
 
-func newOperationBody(s *Session, op *Operation, d Decision, in *Input) (operationBody, error) {
+// fixedBody is an Operation of which the parts that its text has in common are
+// encoded already. They hide its own.
+type fixedBody struct {
+	Statements canonical.Raw `json:"statements"`
+	Tables     canonical.Raw `json:"tables"`
+	Columns    canonical.Raw `json:"columns"`
+	*Operation
+}
+
+func newOperationBody(s *Session, op *Operation, d *Decision, in *Input) (*operationBody, error) {
 	principal, target, err := s.constants()
 	if err != nil {
-		return operationBody{}, err
+		return nil, err
 	}
-	rest := *in
-	rest.Operation = nil
-	return operationBody{Operation: op, Decision: d, Input: inputBody{Principal: principal, Target: target, Input: &rest}}, nil
+	body := &operationBody{Operation: op, Decision: d, Input: inputBody{Principal: principal, Target: target, Input: in}}
+	if op != nil && op.SQL != nil && op.fixed != nil {
+		f := op.fixed
+		body.Operation = &fixedBody{Statements: f.statements, Tables: f.tables, Columns: f.columns, Operation: op}
+	}
+	return body, nil
 }

@@ -95,11 +95,16 @@ func TestOperationBodyHoldsTheInput(t *testing.T) {
 		draw(t, reflect.ValueOf(&d).Elem())
 		op := in.Operation
 		in.Principal, in.Target = &s.Principal, &s.Target
-		body, err := newOperationBody(&s, op, d, &in)
+		if op != nil && op.SQL != nil && rapid.Bool().Draw(t, "fixed") {
+			if err := op.Fix(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		body, err := newOperationBody(&s, op, &d, &in)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := enc.Append(nil, &body)
+		got, err := enc.Append(nil, body)
 		if err != nil {
 			t.Fatal(err)
 		}

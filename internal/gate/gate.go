@@ -248,11 +248,11 @@ func (g *Gate) Payload(ctx context.Context, s *Session, opID string, stream Stre
 
 // beginRequest hands the record of a decision to the recorder.
 func (g *Gate) beginRequest(ctx context.Context, s *Session, op *Operation, d Decision, in *Input) (Decision, Receipt, error) {
-	body, err := newOperationBody(s, op, d, in)
+	body, err := newOperationBody(s, op, &d, in)
 	if err != nil {
 		return Decision{}, nil, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
-	e := g.event(s, OperationRequested, op.ID, &body)
+	e := g.event(s, OperationRequested, op.ID, body)
 	if s.Target.Buffered {
 		if err := g.recorder.Handoff(ctx, e); err != nil {
 			return Decision{}, nil, fmt.Errorf("%w: %w", ErrRecord, err)

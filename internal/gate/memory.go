@@ -12,7 +12,7 @@ const rememberedTokens = 100_000
 // classMemory remembers which classes each token has read, over all its
 // sessions and protocols.
 type classMemory struct {
-	mu     sync.Mutex
+	mu     sync.Mutex // of who adds
 	byHash *lru.Cache[string, []string]
 }
 
@@ -31,12 +31,12 @@ func (m *classMemory) add(hash string, classes []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	have, _ := m.byHash.Get(hash)
-	m.byHash.Add(hash, union(have, classes))
+	if all := union(have, classes); len(all) > len(have) {
+		m.byHash.Add(hash, all)
+	}
 }
 
 func (m *classMemory) get(hash string) []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	have, _ := m.byHash.Get(hash)
 	return have
 }

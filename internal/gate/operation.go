@@ -4,6 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+
+	"github.com/weir-gateway/weir/internal/canonical"
 )
 
 // Operation is one statement or request, as analysis understood it. What could
@@ -33,6 +36,35 @@ type SQL struct {
 	Functions     []string    `json:"functions"`
 	Settings      []string    `json:"settings,omitempty"` // that it changes; "?" is one that is not known
 	InTransaction bool        `json:"in_transaction"`
+
+	fixed *fixedSQL // nil until Fix
+}
+
+// fixedSQL are the parts that all runs of a text have in common, as they stand in
+// the events.
+type fixedSQL struct{ statements, tables, columns canonical.Raw }
+
+// longestFixed bounds the text of which Fix keeps anything, in bytes.
+const longestFixed = 8 << 10
+
+// Fix says that statements, tables and columns do not change any more, and encodes
+// them once for all events. Copies have that in common.
+func (s *SQL) Fix() error {
+	size := 0
+	for i := range s.Statements {
+		size += len(s.Statements[i].Text)
+	}
+	if size > longestFixed {
+		return nil
+	}
+	statements, errStatements := canonical.Marshal(s.Statements)
+	tables, errTables := canonical.Marshal(s.Tables)
+	columns, errColumns := canonical.Marshal(s.Columns)
+	if err := errors.Join(errStatements, errTables, errColumns); err != nil {
+		return err
+	}
+	s.fixed = &fixedSQL{statements, tables, columns}
+	return nil
 }
 
 // Statement is one of the statements of a simple query.

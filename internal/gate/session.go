@@ -46,6 +46,7 @@ type Session struct {
 	Replication string
 
 	mu         sync.Mutex
+	started    string // as policy sees it
 	revision   string // of the policy that let it in
 	recorded   bool
 	operations int
@@ -119,9 +120,12 @@ func (s *Session) view(phase Phase) SessionView {
 	if classes == nil {
 		classes = []string{}
 	}
+	if s.started == "" {
+		s.started = s.Started.UTC().Format(time.RFC3339Nano)
+	}
 	v := SessionView{
 		ID:          s.ID,
-		Started:     s.Started.UTC().Format(time.RFC3339Nano),
+		Started:     s.started,
 		Client:      s.Client,
 		Database:    s.Database,
 		Operations:  s.operations,
@@ -149,8 +153,9 @@ type SessionView struct {
 	Risks    []string          `json:"risks,omitempty"`
 }
 
+// union is what either has, in a new slice where have lacks something.
 func union(have, more []string) []string {
-	out := slices.Clone(have)
+	out := slices.Clip(have)
 	for _, c := range more {
 		if !slices.Contains(out, c) {
 			out = append(out, c)
