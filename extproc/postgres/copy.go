@@ -107,7 +107,9 @@ func (s *session) outsideCopy(kind byte, size int) (bool, error) {
 		}
 		owed, reading, _ = s.copyState()
 	}
-	if owed && !reading && !ignored {
+	// Whether the server ignores a Sync need not be known, unless it waits for writes:
+	// the COPY behind them would not end before its data has come.
+	if owed && !reading && (!ignored || len(s.writes) > 0) {
 		var err error
 		if reading, err = s.awaitCopy(); err != nil {
 			return false, err

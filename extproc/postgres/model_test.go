@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"flag"
@@ -334,7 +335,7 @@ func signInModel(t rapid.TB, address, user, password, database string) net.Conn 
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(modelPatience))
 	f := pgproto3.NewFrontend(conn, conn)
 	f.Send(&pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: map[string]string{"user": user, "database": database}})
 	if err := f.Flush(); err != nil {
@@ -426,6 +427,9 @@ func (c *talked) losesTransaction() bool {
 	return false
 }
 
+// modelPatience is how long a conversation may take. One that takes longer hangs.
+const modelPatience = 20 * time.Second
+
 const lostTransaction = "StartTransactionCommand: unexpected state"
 
 // modelServers are a gateway and the servers behind it.
@@ -450,15 +454,23 @@ func (w *modelServers) raw(c *talked) []byte {
 	return encodeAll(script(c.messages, []pgproto3.FrontendMessage{&pgproto3.Sync{}}, w.state, []pgproto3.FrontendMessage{&pgproto3.Terminate{}}))
 }
 
+// reset makes the databases what they were. It waits for who still uses them, but
+// not for a session that does not end.
+func (w *modelServers) reset(t rapid.TB) {
+	ctx, cancel := context.WithTimeout(w.t.Context(), modelPatience)
+	defer cancel()
+	for _, database := range []string{"shop", "direct", "prefix"} {
+		if err := w.server.Exec(ctx, database, modelReset); err != nil {
+			t.Fatalf("the conversation before may have left a session in %s: %v", database, err)
+		}
+	}
+}
+
 // differs has a conversation directly and through the gateway, and says what is not
 // alike. known is false where the server itself lost track.
 func (w *modelServers) differs(t rapid.TB, c *talked) (diff string, known bool) {
 	w.rule(modelRules(c.limits))
-	for _, database := range []string{"shop", "direct", "prefix"} {
-		if err := w.server.Exec(w.t.Context(), database, modelReset); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.reset(t)
 	raw, prefix := w.raw(c), encodeAll(c.messages[:c.wait])
 	leave := encodeAll([]pgproto3.FrontendMessage{&pgproto3.Terminate{}})
 
@@ -535,6 +547,11 @@ func TestModelFindings(t *testing.T) {
 		"a Query in a pipeline, and a Bind of nothing": {messages: script(run1("SELECT 1 AS a"), []pgproto3.FrontendMessage{
 			query("SET CONSTRAINTS ALL IMMEDIATE"), sync, &pgproto3.Bind{}, sync, query("ROLLBACK"),
 		})},
+		"a Sync ahead of COPY data, behind a write that may be taken back": {limits: limited, messages: script(
+			run1("INSERT INTO model (n) VALUES (1) RETURNING n"), run1("COPY model (n) FROM STDIN"), []pgproto3.FrontendMessage{
+				sync, &pgproto3.CopyData{Data: []byte("2\n")}, &pgproto3.CopyDone{}, sync,
+			},
+		)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff, _ := w.differs(t, c); diff != "" {
