@@ -281,9 +281,30 @@ func (f modelFrame) canonical() string {
 	return fmt.Sprintf("%c %q", f[0], f[headerLen:])
 }
 
-func canonicals(frames []modelFrame) []string {
+// canonicals describes the messages of a conversation. Relations that it has made
+// itself, whose OIDs are above last, are told apart by the order in which it hears of
+// them: the databases of a server share the counter of OIDs.
+func canonicals(t rapid.TB, frames []modelFrame, last uint32) []string {
 	out := make([]string, len(frames))
+	made := map[uint32]uint32{}
 	for i, f := range frames {
+		if f[0] == msgRowDescription {
+			var m pgproto3.RowDescription
+			if err := m.Decode(f[headerLen:]); err != nil {
+				t.Fatal(err)
+			}
+			for j := range m.Fields {
+				oid := &m.Fields[j].TableOID
+				if *oid <= last {
+					continue
+				}
+				if made[*oid] == 0 {
+					made[*oid] = last + uint32(len(made)) + 1
+				}
+				*oid = made[*oid]
+			}
+			f, _ = m.Encode(nil)
+		}
 		out[i] = f.canonical()
 	}
 	return out
@@ -437,12 +458,21 @@ type modelServers struct {
 	*world
 	server  *pgserver.Server
 	address string // of the gateway
+	lastOID uint32 // of what there is before any conversation
 	state   []pgproto3.FrontendMessage
 }
 
 func newModelServers(t *testing.T) *modelServers {
 	m := &modelServers{}
 	m.world, m.server, m.address = modelWorld(t)
+	conn, err := m.server.Connect(t.Context(), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if err := conn.QueryRow(t.Context(), "SELECT max(oid) FROM pg_class").Scan(&m.lastOID); err != nil {
+		t.Fatal(err)
+	}
 	for _, sql := range modelState {
 		m.state = append(m.state, &pgproto3.Query{String: sql})
 	}
@@ -479,11 +509,11 @@ func (w *modelServers) differs(t rapid.TB, c *talked) (diff string, known bool) 
 	conn.Close()
 
 	conn = signInModel(t, w.server.Addr(), "weir_orders", "", "direct")
-	expected := canonicals(converse(conn, raw, nil, 0, 0))
+	expected := canonicals(t, converse(conn, raw, nil, 0, 0), w.lastOID)
 	conn.Close()
 
 	conn = signInModel(t, w.address, "anyone", "good", "shop")
-	got := canonicals(converse(conn, raw, c.cuts, len(prefix), seen))
+	got := canonicals(t, converse(conn, raw, c.cuts, len(prefix), seen), w.lastOID)
 	conn.Close()
 	if c.losesTransaction() && strings.Contains(strings.Join(append(expected, got...), "\n"), lostTransaction) {
 		return "", false
@@ -543,6 +573,10 @@ func TestModelFindings(t *testing.T) {
 		"nothing but a semicolon is prepared as it is": {messages: []pgproto3.FrontendMessage{&pgproto3.Parse{Name: "s1", Query: " ; "}, sync}},
 		"a write that may be taken back, in a failed transaction": {limits: limited, messages: []pgproto3.FrontendMessage{
 			query("BEGIN"), query("RELEASE s"), query("INSERT INTO model (n) VALUES (1) RETURNING n"),
+		}},
+		"relations of a session's own": {messages: []pgproto3.FrontendMessage{
+			query("CREATE TEMP TABLE scratch AS SELECT 1 AS one"), query("SELECT one FROM scratch"), query("CREATE TEMP TABLE scribble AS SELECT 1 AS two"),
+			query("SELECT one, two FROM scratch, scribble"),
 		}},
 		"a Query in a pipeline, and a Bind of nothing": {messages: script(run1("SELECT 1 AS a"), []pgproto3.FrontendMessage{
 			query("SET CONSTRAINTS ALL IMMEDIATE"), sync, &pgproto3.Bind{}, sync, query("ROLLBACK"),
