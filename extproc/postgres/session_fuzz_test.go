@@ -278,6 +278,9 @@ func FuzzSession(f *testing.F) {
 		}
 		judged := w.ledger.texts()
 		for _, text := range texts {
+			if strings.Trim(text, " \t\r\n;") == "" {
+				continue // prepared as it is, with nothing in it to judge
+			}
 			if !slices.Contains(own, text) && (!slices.Contains(judged, text) || strings.HasPrefix(text, "DELETE")) {
 				t.Errorf("%q reached the server, judged were %q", text, judged)
 			}
