@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -525,14 +524,6 @@ func (w *modelServers) differs(t rapid.TB, c *talked) (diff string, known bool) 
 // conversations without it: message by message the client must see the same,
 // whatever is refused, wherever the bytes are cut.
 func TestModel(t *testing.T) {
-	// The same conversations each time, unless others are asked for: what new ones find
-	// is to be looked into, and is no news about the change that is tested.
-	if seed := flag.Lookup("rapid.seed"); seed.Value.String() == "0" {
-		if err := flag.Set("rapid.seed", "1"); err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = flag.Set("rapid.seed", "0") }()
-	}
 	w := newModelServers(t)
 	defer w.tellLog()
 	rapid.Check(t, func(t *rapid.T) {
