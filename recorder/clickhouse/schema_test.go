@@ -167,8 +167,10 @@ func TestAnAuditorFindsATamperedStore(t *testing.T) {
 func TestFiltersReachTheTablesKeys(t *testing.T) {
 	r, reader := recorded(t)
 	for query, want := range map[string]string{
-		"SELECT * FROM weir.operations WHERE session = 'x'":                                     "by_session",
-		"SELECT * FROM weir.sessions WHERE session IN ('x', 'y')":                               "by_session",
+		"SELECT * FROM weir.operations WHERE session = 'x'":                                     "by_id",
+		"SELECT * FROM weir.all_events WHERE operation = 'x'":                                   "by_id",
+		"SELECT * FROM weir.all_events WHERE event_id = '0190aaaa-0000-7000-8000-000000000001'": "by_id",
+		"SELECT * FROM weir.sessions WHERE session IN ('x', 'y')":                               "by_id",
 		"SELECT * FROM weir.all_events WHERE target = 'x'":                                      "target in ['x', 'x']",
 		"SELECT * FROM weir.denials WHERE ts > '2030-01-01 00:00:00'":                           "toStartOfHour(ts) in",
 		"SELECT * FROM weir.column_access WHERE ts > '2030-01-01 00:00:00'":                     "toStartOfHour(ts) in",

@@ -85,6 +85,7 @@ func appendChunk(dst []byte, c *Chunk) []byte {
 type BlockDecoder struct {
 	zstd   *zstd.Decoder
 	memory memory
+	chunks []Chunk
 }
 
 // NewBlockDecoder makes a BlockDecoder.
@@ -98,7 +99,11 @@ func NewBlockDecoder() (*BlockDecoder, error) {
 
 // Reset says that the blocks that were unpacked are no longer needed. Their
 // memory serves those to come.
-func (d *BlockDecoder) Reset() { d.memory.reset() }
+func (d *BlockDecoder) Reset() {
+	d.memory.reset()
+	clear(d.chunks)
+	d.chunks = d.chunks[:0]
+}
 
 // BlockSize is how many bytes a packed block takes once it is unpacked.
 func BlockSize(packed []byte) int {
@@ -110,7 +115,7 @@ func BlockSize(packed []byte) int {
 	return unpackedSize(r.rest)
 }
 
-// Decode unpacks a block, which is good until Reset. It fails on what Encode did
+// Decode unpacks a block, which is good until Reset, its texts with it. It fails on what Encode did
 // not write, and on more than 64 MiB.
 func (d *BlockDecoder) Decode(packed []byte) (*Block, error) {
 	if len(packed) < 1+len(uuid.UUID{}) {
@@ -133,12 +138,14 @@ func (d *BlockDecoder) Decode(packed []byte) (*Block, error) {
 		return nil, errors.New("payload block: empty")
 	}
 	r.rest = raw
+	first := len(d.chunks)
 	for len(r.rest) > 0 {
-		b.Chunks = append(b.Chunks, r.chunk())
+		d.chunks = append(d.chunks, r.chunk())
 		if r.failed {
 			return nil, errors.New("payload block: cut short")
 		}
 	}
+	b.Chunks = d.chunks[first:len(d.chunks):len(d.chunks)]
 	return b, nil
 }
 
@@ -164,7 +171,7 @@ func (r *reader) chunk() Chunk {
 	}
 	c.Final, c.Sealed = flags[0]&chunkFinal != 0, flags[0]&chunkSealed != 0
 	for _, text := range [...]*string{&c.Session, &c.Operation, &c.Target, &c.Stream, &c.Key} {
-		*text = string(r.bytes(r.number()))
+		*text = aliased(r.bytes(r.number()))
 	}
 	c.Time = time.UnixMicro(int64(r.number())).UTC()
 	c.Offset, c.Size, c.Missing = r.number(), r.number(), r.number()

@@ -90,6 +90,7 @@ func FuzzDecodeBlock(f *testing.F) {
 	f.Add(enc.Encode(&Block{Chunks: make([]Chunk, 2)}))
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		defer dec.Reset()
 		b, err := dec.Decode(raw)
 		if err != nil {
 			return

@@ -3,6 +3,7 @@ package event
 import (
 	"fmt"
 	"slices"
+	"unsafe"
 
 	"github.com/klauspost/compress/s2"
 )
@@ -29,8 +30,9 @@ func unpackedSize(packed []byte) int {
 	return max(n, len(packed))
 }
 
-// slabSize is how much memory is taken at once: three full blocks of payload.
-const slabSize = 4 << 20
+// slabSize is how much memory is taken at once: two full blocks of payload, or a
+// good deal of batches.
+const slabSize = 2<<20 + 64<<10
 
 // memory is where pieces are unpacked, one after the other, in slabs that are used
 // again after reset. It is as large as what was ever unpacked between two resets.
@@ -68,3 +70,6 @@ func (m *memory) unpack(packed []byte) ([]byte, error) {
 	}
 	return s2.Decode(m.take(n), packed)
 }
+
+// aliased is data as a string that is not copied: good for as long as data is.
+func aliased(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }

@@ -12,7 +12,8 @@ import (
 
 // Scan reads an event as Parse does, but only in the very form that
 // AppendCanonical gives it, and without a look into its body: whoever brings
-// many events on needs no more. What has another form is left to Parse.
+// many events on needs no more. What has another form is left to Parse. The event's
+// texts and body stand in canonical, and are good for as long as that is.
 func Scan(canonical []byte) (*Event, error) {
 	e := &Event{}
 	if e.scan(canonical) {
@@ -32,7 +33,7 @@ func (e *Event) scan(canonical []byte) bool {
 		return false
 	}
 	e.Body = canonical[len(bodyBegin):end]
-	s := scanner{rest: string(canonical[end:])}
+	s := scanner{rest: aliased(canonical[end:])}
 	e.ID = s.uuid("event_id")
 	e.Kind = s.text("kind")
 	e.Operation = s.text("operation")
@@ -108,7 +109,8 @@ func (s *scanner) number(name string) uint64 {
 }
 
 func (s *scanner) time(name string) time.Time {
-	t, err := time.Parse(TimeFormat, s.text(name))
-	s.failed = s.failed || err != nil
+	text := s.text(name)
+	t, err := time.Parse(time.RFC3339Nano, text) // several times as fast as any other format
+	s.failed = s.failed || err != nil || len(text) != len(TimeFormat) || text[13] != ':' || text[19] != '.' || text[26] != 'Z'
 	return t
 }
