@@ -134,7 +134,9 @@ func (d *deliveries) sum() string {
 	var sum [sha256.Size]byte
 	d.digest.Sum(sum[:0])
 	d.digest.Reset()
-	return hex.EncodeToString(sum[:])
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
 }
 
 // put delivers a message of the gateway's own, or one that it changed.
