@@ -10,9 +10,13 @@ import (
 )
 
 const (
-	startTime  = time.Minute // recovering a large spool takes a while
-	startStep  = 100 * time.Millisecond
-	maxMessage = 8 << 20 // bytes of one message
+	startTime = time.Minute // recovering a large spool takes a while
+	startStep = 100 * time.Millisecond
+	// maxMessage is the bytes of one message of evidence. The largest is a block of
+	// payload, of 1 MiB before it is packed. A reader has a message and more ahead, in
+	// three copies: the server's, its connection's and the client library's.
+	maxMessage = 2 << 20
+	maxValue   = 8 << 20 // bytes of a message of anybody else's: a held operation
 	// syncInterval is how often streams that do not wait for the disk are synced.
 	syncInterval = 2 * time.Second
 	// noLimit keeps the server's own limit out of the way: each stream has one.
@@ -40,7 +44,7 @@ func startEmbedded(dir string, log *slog.Logger) (*embedded, error) {
 		JetStreamMaxMemory:     64 << 20,
 		SyncAlways:             true, // fsync before acknowledge
 		SyncInterval:           syncInterval,
-		MaxPayload:             maxMessage,
+		MaxPayload:             maxValue,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("embedded NATS: %w", err)

@@ -139,7 +139,7 @@ func (s *Spool) connect() (err error) {
 func (s *Spool) JetStream() jetstream.JetStream { return s.js }
 
 // MaxMessage is how many bytes one Append can take.
-func (s *Spool) MaxMessage() int { return int(s.conn.MaxPayload()) }
+func (s *Spool) MaxMessage() int { return min(maxMessage, int(s.conn.MaxPayload())) }
 
 // Err says why the spool takes nothing right now, nil when it is well.
 func (s *Spool) Err() error {
