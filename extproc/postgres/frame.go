@@ -161,7 +161,7 @@ func (f *frameReader) room(n int) {
 	switch {
 	case len(f.buf)-f.w >= max(n, 1):
 	case have == len(f.buf):
-		f.grow(min(have+n, 2*len(f.buf)))
+		f.grow(min(have+n, 4*len(f.buf)))
 	case have+n > len(f.buf) && f.r == 0:
 	default:
 		f.w = copy(f.buf, f.buf[f.r:f.w])
