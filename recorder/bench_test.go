@@ -9,12 +9,13 @@ import (
 	"testing"
 
 	"github.com/weir-gateway/weir/internal/gate"
+	"github.com/weir-gateway/weir/recorder/event"
 	"github.com/weir-gateway/weir/recorder/spool"
 )
 
 func benchRecorder(b *testing.B) *Recorder {
 	b.Helper()
-	s, err := spool.Open(b.Context(), spool.Config{Dir: b.TempDir()}, slog.New(slog.DiscardHandler))
+	s, err := spool.Open(b.Context(), spool.Config{Dir: b.TempDir(), Join: event.Joiner()}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -47,6 +47,10 @@ func (m *memory) Append(ctx context.Context, lane spool.Lane, data []byte) error
 	return err
 }
 
+func (m *memory) Put(ctx context.Context, lane spool.Lane, data []byte) error {
+	return m.Append(ctx, lane, data)
+}
+
 func (m *memory) MaxMessage() int {
 	if m.max > 0 {
 		return m.max

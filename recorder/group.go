@@ -41,39 +41,45 @@ func (p *pending) cost() int64 {
 }
 
 // group commits events in batches: while one batch is being written, the next
-// gathers, so that any number of callers share the time of a write. An event
-// that somebody waits for is written as soon as the one before is done.
+// gathers, so that any number of callers share the time of a write. Who waits
+// for an event writes it himself as soon as the batch before is done, with all
+// that has gathered: no other goroutine is woken for it. What nobody waits for is
+// written by a timer.
 type group struct {
 	limit  int64 // bytes of one batch
 	linger time.Duration
 	retry  time.Duration
-	write  func(context.Context, []*pending) error
+	write  func(ctx context.Context, batch []*pending, durable bool) error
 	reuse  func(*pending) // takes what is done with
 	room   *semaphore.Weighted
 	max    int64 // of room
 
-	batch   []*pending // the one being written
+	turn  chan struct{} // full while somebody writes
+	batch []*pending    // that is being written
+	pause time.Duration // before what failed is tried again
+
 	mu      sync.Mutex
 	queue   []*pending
 	size    int64 // of the queue
-	waiting int   // of the queue, those that somebody waits for
 	failed  error // of the last batch
 	closed  bool
-	wake    chan struct{}
-	ended   chan struct{}
+	armed   bool // the timer runs
+	timer   *time.Timer
 	writing context.Context
 	abort   context.CancelFunc
 	metrics *metrics
 }
 
-func newGroup(cfg Config, limit int64, write func(context.Context, []*pending) error, reuse func(*pending), m *metrics) *group {
+func newGroup(cfg Config, limit int64, write func(context.Context, []*pending, bool) error, reuse func(*pending), m *metrics) *group {
 	writing, abort := context.WithCancel(context.Background())
-	return &group{
+	g := &group{
 		writing: writing, abort: abort,
-		limit: limit, linger: cfg.Linger, retry: cfg.retry, write: write, reuse: reuse, metrics: m,
+		limit: limit, linger: cfg.Linger, retry: cfg.retry, pause: cfg.retry, write: write, reuse: reuse, metrics: m,
 		room: semaphore.NewWeighted(cfg.MaxPending), max: cfg.MaxPending,
-		wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		turn: make(chan struct{}, 1),
 	}
+	g.timer = time.AfterFunc(time.Hour, g.flush)
+	return g
 }
 
 // begin queues p, for which somebody is to wait.
@@ -84,12 +90,18 @@ func (g *group) begin(ctx context.Context, p *pending) error {
 
 // wait waits until p is on disk.
 func (g *group) wait(ctx context.Context, p *pending) error {
-	select {
-	case err := <-p.done:
-		g.reuse(p)
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("event not yet on disk: %w", context.Cause(ctx))
+	for {
+		select {
+		case err := <-p.done:
+			g.reuse(p)
+			return err
+		case g.turn <- struct{}{}:
+			for len(p.done) == 0 && g.writeNext() {
+			}
+			<-g.turn
+		case <-ctx.Done():
+			return fmt.Errorf("event not yet on disk: %w", context.Cause(ctx))
+		}
 	}
 }
 
@@ -109,29 +121,28 @@ func (g *group) add(ctx context.Context, p *pending) error {
 		return fmt.Errorf("no room for the event: %w", err)
 	}
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.closed {
-		g.mu.Unlock()
 		g.room.Release(min(p.cost(), g.max))
 		return ErrClosed
 	}
 	g.queue = append(g.queue, p)
+	full := g.size < g.limit && g.size+p.size() >= g.limit
 	g.size += p.size()
-	if p.done != nil {
-		g.waiting++
-	}
-	stir := len(g.queue) == 1 || p.done != nil || g.size >= g.limit
-	g.mu.Unlock()
-	if stir {
-		g.signal()
+	switch {
+	case full && g.failed == nil:
+		g.arm(0)
+	case !g.armed:
+		g.arm(g.linger)
 	}
 	return nil
 }
 
-func (g *group) signal() {
-	select {
-	case g.wake <- struct{}{}:
-	default:
-	}
+// arm has the queue written after a while, unless somebody does it before. The
+// lock is held.
+func (g *group) arm(after time.Duration) {
+	g.armed = true
+	g.timer.Reset(after)
 }
 
 func (g *group) failure() error {
@@ -140,56 +151,40 @@ func (g *group) failure() error {
 	return g.failed
 }
 
-// run writes batches until the group is closed and empty.
-func (g *group) run() {
-	defer close(g.ended)
-	pause := g.retry
-	for {
-		batch, more := g.next(pause)
-		if !more {
-			return
-		}
-		start := time.Now()
-		err := g.write(g.writing, batch)
-		g.metrics.committed(len(batch), time.Since(start), err)
-		if g.settle(batch, err); err != nil {
-			pause = min(2*pause, retryMax)
-		} else {
-			pause = g.retry
-		}
+// flush writes what is queued. What nobody waits for is tried again later if that
+// fails.
+func (g *group) flush() {
+	g.turn <- struct{}{}
+	defer func() { <-g.turn }()
+	g.mu.Lock()
+	g.armed = false
+	g.mu.Unlock()
+	for g.writeNext() && g.failure() == nil {
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.queue) > 0 && !g.closed {
+		g.arm(g.pause)
 	}
 }
 
-// next waits for a batch that is worth writing.
-func (g *group) next(pause time.Duration) ([]*pending, bool) {
-	var timer <-chan time.Time
-	due := false
-	for {
-		g.mu.Lock()
-		n, failing := len(g.queue), g.failed != nil
-		ended := g.closed && g.writing.Err() != nil
-		if n > 0 && !ended && (g.waiting > 0 || due || !failing && (g.closed || g.size >= g.limit)) {
-			batch := g.take()
-			g.mu.Unlock()
-			return batch, true
-		}
-		if ended || g.closed && n == 0 {
-			g.mu.Unlock()
-			return nil, false
-		}
-		g.mu.Unlock()
-		if n > 0 && timer == nil {
-			if !failing {
-				pause = g.linger
-			}
-			timer = time.After(pause)
-		}
-		select {
-		case <-g.wake:
-		case <-timer:
-			due = true
-		}
+// writeNext writes a batch, if there is one. The turn is the caller's.
+func (g *group) writeNext() bool {
+	g.mu.Lock()
+	batch := g.take()
+	g.mu.Unlock()
+	if len(batch) == 0 {
+		return false
 	}
+	durable := slices.ContainsFunc(batch, func(p *pending) bool { return p.done != nil })
+	start := time.Now()
+	err := g.write(g.writing, batch, durable)
+	g.metrics.committed(len(batch), time.Since(start), err)
+	if g.pause = min(2*g.pause, retryMax); err == nil {
+		g.pause = g.retry
+	}
+	g.settle(batch, err)
+	return true
 }
 
 // take removes the next batch from the queue. The lock is held.
@@ -197,9 +192,6 @@ func (g *group) take() []*pending {
 	n, size := 0, int64(0)
 	for n < len(g.queue) && (n == 0 || size+g.queue[n].size() <= g.limit) {
 		size += g.queue[n].size()
-		if g.queue[n].done != nil {
-			g.waiting--
-		}
 		n++
 	}
 	g.batch = append(g.batch[:0], g.queue[:n]...)
@@ -227,6 +219,9 @@ func (g *group) settle(batch []*pending, err error) {
 		for _, p := range again {
 			g.size += p.size()
 		}
+		if !g.armed && !g.closed {
+			g.arm(g.pause)
+		}
 	}
 	g.mu.Unlock()
 	g.room.Release(freed)
@@ -241,25 +236,33 @@ func (g *group) settle(batch []*pending, err error) {
 	clear(batch)
 }
 
-// close writes what is queued and ends run.
+// close writes what is queued. When ctx ends it gives up.
 func (g *group) close(ctx context.Context) error {
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()
-	g.signal()
+	g.timer.Stop()
 	defer g.abort()
-	select {
-	case <-g.ended:
-		return nil
-	case <-ctx.Done():
+	stop := context.AfterFunc(ctx, g.abort)
+	defer stop()
+	g.turn <- struct{}{}
+	defer func() { <-g.turn }()
+	for g.writing.Err() == nil && g.writeNext() {
+		if g.failure() == nil {
+			continue
+		}
+		select {
+		case <-time.After(g.pause):
+		case <-g.writing.Done():
+		}
 	}
-	g.abort()
-	g.signal()
-	<-g.ended
 	g.mu.Lock()
 	left, failed := g.queue, g.failed
-	g.queue, g.size, g.waiting = nil, 0, 0
+	g.queue, g.size = nil, 0
 	g.mu.Unlock()
+	if len(left) == 0 {
+		return nil
+	}
 	for _, p := range left {
 		if p.done != nil {
 			p.done <- ErrClosed

@@ -71,6 +71,8 @@ type Spool interface {
 	// Append returns nil once data is kept; spool.ErrFull and spool.ErrRefused
 	// mean that it was not, any other error that it may have been.
 	Append(ctx context.Context, lane spool.Lane, data []byte) error
+	// Put is Append that need not wait for the disk.
+	Put(ctx context.Context, lane spool.Lane, data []byte) error
 	MaxMessage() int
 }
 
@@ -116,7 +118,6 @@ func New(cfg Config, s Spool, log *slog.Logger) (*Recorder, error) {
 	r.spare.New = func() any { return &pending{} }
 	r.payloads = newPayloads(cfg, s, sealer, m, log)
 	r.group = newGroup(cfg, w.limit, w.write, r.reuse, m)
-	go r.group.run()
 	go r.payloads.run()
 	return r, nil
 }

@@ -29,7 +29,6 @@ type writer struct {
 	prev  event.Hash // of the last event
 	block uint64     // of the last block of cut texts
 	buf   []byte
-	pack  []byte
 	hash  *event.Hasher
 }
 
@@ -40,8 +39,8 @@ func newWriter(s Spool, m *metrics, log *slog.Logger) *writer {
 	}
 }
 
-// write appends a batch, all of it or nothing.
-func (w *writer) write(ctx context.Context, batch []*pending) error {
+// write appends a batch, all of it or nothing, and has it on disk where durable.
+func (w *writer) write(ctx context.Context, batch []*pending, durable bool) error {
 	for _, p := range batch {
 		if err := w.writeCuts(ctx, p); err != nil {
 			return err
@@ -57,8 +56,11 @@ func (w *writer) write(ctx context.Context, batch []*pending) error {
 		prev = w.hash.Leaf(w.buf[start:])
 		w.buf = append(w.buf, event.LineEnd)
 	}
-	w.pack = event.PackBatch(w.pack, w.id, w.buf)
-	if err := w.append(ctx, spool.Events, w.pack); err != nil {
+	keep := w.spool.Put
+	if durable {
+		keep = w.spool.Append
+	}
+	if err := w.kept(keep(ctx, spool.Events, w.buf)); err != nil {
 		return err
 	}
 	w.seq, w.prev = seq, prev
@@ -75,7 +77,7 @@ func (w *writer) writeCuts(ctx context.Context, p *pending) error {
 				Stream: event.CutStream, Key: c.Digest, Time: p.event.Time,
 				Offset: uint64(offset), Size: uint64(len(piece)), Final: offset+len(piece) == len(c.Text), Data: []byte(piece),
 			}}}
-			if err := w.append(ctx, spool.Cuts, w.blocks.Encode(b)); err != nil {
+			if err := w.kept(w.spool.Append(ctx, spool.Cuts, w.blocks.Encode(b))); err != nil {
 				return err
 			}
 			w.block++
@@ -85,8 +87,8 @@ func (w *writer) writeCuts(ctx context.Context, p *pending) error {
 	return nil
 }
 
-func (w *writer) append(ctx context.Context, lane spool.Lane, data []byte) error {
-	err := w.spool.Append(ctx, lane, data) // bounded by the spool itself
+// kept makes a new writer where err leaves open what the spool has.
+func (w *writer) kept(err error) error {
 	if err == nil || errors.Is(err, spool.ErrFull) || errors.Is(err, spool.ErrRefused) {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	pgserver "github.com/weir-gateway/weir/integration/postgres"
 	"github.com/weir-gateway/weir/recorder"
+	"github.com/weir-gateway/weir/recorder/event"
 	"github.com/weir-gateway/weir/recorder/spool"
 )
 
@@ -77,7 +78,7 @@ func pipeline(b *testing.B, c *pgconn.PgConn) {
 
 func realRecorder(b *testing.B) *recorder.Recorder {
 	quiet := slog.New(slog.DiscardHandler)
-	s, err := spool.Open(b.Context(), spool.Config{Dir: b.TempDir()}, quiet)
+	s, err := spool.Open(b.Context(), spool.Config{Dir: b.TempDir(), Join: event.Joiner()}, quiet)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -27,6 +27,7 @@ func BenchmarkRecorded(b *testing.B) {
 // discard is a spool that takes everything and keeps nothing.
 type discard struct{}
 
+func (discard) Put(context.Context, spool.Lane, []byte) error    { return nil }
 func (discard) Append(context.Context, spool.Lane, []byte) error { return nil }
 func (discard) MaxMessage() int                                  { return 8 << 20 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/weir-gateway/weir/internal/sqlmeta"
 	"github.com/weir-gateway/weir/internal/vault"
 	"github.com/weir-gateway/weir/recorder"
+	"github.com/weir-gateway/weir/recorder/event"
 	"github.com/weir-gateway/weir/recorder/spool"
 	"github.com/weir-gateway/weir/xds"
 )
@@ -143,7 +144,7 @@ func (g *Gateway) buildEvidence(ctx context.Context, cfg *config.Config, ending 
 	if g.vault, err = vault.New(vault.ConfigFor(string(cfg.Data), os.Getenv), g.log); err != nil {
 		return err
 	}
-	spoolConfig := spool.Config{Dir: dataPath(cfg, "spool"), MaxBytes: int64(cfg.Evidence.SpoolSize), Replicas: cfg.Evidence.Replicas}
+	spoolConfig := spool.Config{Dir: dataPath(cfg, "spool"), MaxBytes: int64(cfg.Evidence.SpoolSize), Replicas: cfg.Evidence.Replicas, Join: event.Joiner()}
 	if cfg.Evidence.Spool != config.Embedded {
 		spoolConfig.Dir, spoolConfig.URL = "", cfg.Evidence.Spool
 		if cfg.Evidence.SpoolCredentials != "" {

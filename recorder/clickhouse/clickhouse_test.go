@@ -20,6 +20,7 @@ import (
 	"github.com/weir-gateway/weir/internal/gate"
 	"github.com/weir-gateway/weir/recorder"
 	"github.com/weir-gateway/weir/recorder/clickhouse/engine"
+	"github.com/weir-gateway/weir/recorder/event"
 	"github.com/weir-gateway/weir/recorder/spool"
 )
 
@@ -83,7 +84,7 @@ func (r *rig) startEngine() {
 func (r *rig) startRecorder() {
 	r.t.Helper()
 	var err error
-	if r.spool, err = spool.Open(r.t.Context(), spool.Config{Dir: filepath.Join(r.dir, "spool")}, r.log); err != nil {
+	if r.spool, err = spool.Open(r.t.Context(), spool.Config{Dir: filepath.Join(r.dir, "spool"), Join: event.Joiner()}, r.log); err != nil {
 		r.t.Fatal(err)
 	}
 	if r.recorder, err = recorder.New(recorder.Config{}, r.spool, r.log); err != nil {

@@ -105,7 +105,7 @@ func (s *Sink) Settle(ctx context.Context) {
 
 func (s *Sink) empty(ctx context.Context) bool {
 	for _, q := range s.queues {
-		if b, err := q.Backlog(ctx); err != nil || b.Last >= b.First {
+		if b, err := q.Backlog(ctx); err != nil || b.Last >= b.First || b.Bytes > 0 {
 			return false
 		}
 	}

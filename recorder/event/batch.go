@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 )
@@ -40,6 +41,18 @@ const (
 func PackBatch(dst []byte, writer uuid.UUID, batch []byte) []byte {
 	dst = append(append(dst[:0], batchPacked), writer[:]...)
 	return appendPacked(dst, batch)
+}
+
+// Joiner joins batches that follow each other into one message, packed. Its messages
+// begin with an id that is its own.
+func Joiner() func(batches ...[]byte) []byte {
+	id := uuid.New()
+	return func(batches ...[]byte) []byte {
+		if len(batches) == 1 {
+			return PackBatch(nil, id, batches[0])
+		}
+		return PackBatch(nil, id, slices.Concat(batches...))
+	}
 }
 
 // BatchSize is how many bytes a message's batch takes once it is unpacked.

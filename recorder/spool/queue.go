@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -77,15 +78,50 @@ func (s *Spool) streamConfig(name string, maxBytes int64, subjects ...string) je
 // ErrFull and ErrRefused mean that it was not kept; after any other error it
 // may have been.
 func (s *Spool) Append(ctx context.Context, lane Lane, data []byte) error {
+	return s.take(ctx, lane, data, true)
+}
+
+// Put is Append that does not wait for an embedded spool's disk: a crash of the
+// process loses nothing of it, one of the machine may.
+func (s *Spool) Put(ctx context.Context, lane Lane, data []byte) error {
+	return s.take(ctx, lane, data, false)
+}
+
+func (s *Spool) take(ctx context.Context, lane Lane, data []byte, durable bool) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
 	if len(data) > s.MaxMessage() {
 		return fmt.Errorf("%w: %d bytes are more than a message holds (%d)", ErrRefused, len(data), s.MaxMessage())
 	}
+	switch {
+	case lane == Payloads:
+	case s.shipper == nil && lane == Events:
+		data = s.join(data)
+	case s.shipper != nil && lane == Events && len(data) <= segmentSize/4:
+		return s.shipper.append(ctx, data, durable)
+	case s.shipper != nil:
+		return s.shipper.directly(ctx, lane, data)
+	}
+	return s.publish(ctx, &nats.Msg{Subject: string(lane), Data: data})
+}
+
+// join makes a message of the events lane.
+func (s *Spool) join(parts ...[]byte) []byte {
+	if s.cfg.Join == nil {
+		return parts[0]
+	}
+	return s.cfg.Join(parts...)
+}
+
+// publish has a message in its stream.
+func (s *Spool) publish(ctx context.Context, m *nats.Msg) error {
+	if err := s.Err(); err != nil {
+		return err
+	}
 	waiting, done := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer done()
-	_, err := s.js.Publish(waiting, string(lane), data)
+	_, err := s.js.PublishMsg(waiting, m)
 	if err == nil {
 		return nil
 	}
@@ -93,10 +129,7 @@ func (s *Spool) Append(ctx context.Context, lane Lane, data []byte) error {
 		return reason
 	}
 	if s.server != nil && ctx.Err() == nil {
-		select {
-		case s.suspect <- struct{}{}:
-		default:
-		}
+		signal(s.suspect)
 	}
 	return fmt.Errorf("the spool gave no answer: %w", err)
 }

@@ -74,6 +74,11 @@ func (r *Reader) Stop() { r.messages.Stop() }
 // Release gives up all messages up to and including upTo: their reader has them
 // in a safe place.
 func (q *Queue) Release(ctx context.Context, upTo uint64) error {
+	if q.stream == eventStream && q.spool.shipper != nil {
+		if err := q.spool.shipper.settled(); err != nil {
+			return fmt.Errorf("spool: releasing %s: %w", q.stream, err)
+		}
+	}
 	if err := q.spool.handles[q.stream].Purge(ctx, jetstream.WithPurgeSequence(upTo+1)); err != nil {
 		return fmt.Errorf("spool: releasing %s: %w", q.stream, err)
 	}
@@ -84,7 +89,7 @@ func (q *Queue) Release(ctx context.Context, upTo uint64) error {
 type Backlog struct {
 	First, Last uint64 // numbers of the oldest and newest message; Last < First for none
 	Oldest      time.Time
-	Bytes       uint64
+	Bytes       uint64 // with what has no number yet
 }
 
 // Backlog says what the queue holds.
@@ -99,6 +104,12 @@ func (q *Queue) Backlog(ctx context.Context) (Backlog, error) {
 		b.Oldest = state.FirstTime
 	} else {
 		b.First = b.Last + 1 // a new stream says 0
+	}
+	if q.stream == eventStream && q.spool.shipper != nil {
+		bytes, oldest := q.spool.shipper.waiting()
+		if b.Bytes += uint64(bytes); b.Oldest.IsZero() {
+			b.Oldest = oldest
+		}
 	}
 	return b, nil
 }

@@ -32,6 +32,9 @@ type Config struct {
 	MinFree int64
 	// Timeout bounds the wait for one acknowledgement. Default: 5 s.
 	Timeout time.Duration
+	// Join makes one message of what was appended to the events lane one after the
+	// other. Without it each is a message of its own.
+	Join func(parts ...[]byte) []byte
 }
 
 // Reasons for which nothing was appended. An error of Append that is neither
@@ -55,6 +58,7 @@ type Spool struct {
 	state   jetstream.KeyValue // cursors
 	leases  jetstream.KeyValue // nil for an embedded one
 
+	shipper *shipper    // of an embedded one
 	full    atomic.Bool // the disk is nearly full
 	down    atomic.Bool // the embedded server is being mended
 	suspect chan struct{}
@@ -76,11 +80,18 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Spool, error) {
 		s.shutdown()
 		return nil, err
 	}
-	watching, stop := context.WithCancel(context.Background())
+	working, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	if s.server != nil {
+		var err error
+		if s.shipper, err = openShipper(ctx, s); err != nil {
+			stop()
+			s.shutdown()
+			return nil, fmt.Errorf("spool: %w", err)
+		}
 		s.checkDisk()
-		s.done.Go(func() { s.watch(watching) })
+		s.done.Go(func() { s.watch(working) })
+		s.done.Go(func() { s.shipper.run(working) })
 	}
 	return s, nil
 }
@@ -148,17 +159,26 @@ func (s *Spool) Err() error {
 		return fmt.Errorf("%w: it is being mended", ErrRefused)
 	case s.full.Load():
 		return fmt.Errorf("%w: its disk has less than %d MiB left", ErrFull, s.cfg.MinFree>>20)
-	case !s.conn.IsConnected():
+	case !s.conn.IsConnected() || s.server != nil && !s.server.server.JetStreamEnabled():
 		return fmt.Errorf("%w: there is no connection to it", ErrRefused)
 	}
 	return nil
 }
 
 // Close ends the connection and an embedded server. Everything acknowledged is
-// on disk.
+// on disk; what cannot be brought from the journal to the stream any more is at the
+// next start.
 func (s *Spool) Close() error {
 	s.stop()
 	s.done.Wait()
+	if s.shipper != nil {
+		ending, done := context.WithTimeout(context.Background(), s.cfg.Timeout)
+		defer done()
+		if err := s.shipper.shipAll(ending); err != nil {
+			s.log.Warn("events stay in the spool's journal until the next start", "err", err)
+		}
+		s.shipper.close()
+	}
 	s.shutdown()
 	return nil
 }

@@ -213,24 +213,37 @@ func TestFullSpoolRefusesAndKeepsTheOld(t *testing.T) {
 		cfg.MaxBytes = 64 << 10 // 16 KiB of events
 		s := openSpool(t, cfg)
 		kilo := strings.Repeat("k", 1<<10)
-		n := 0
+		n, taken := 0, 0
 		var err error
 		for ; err == nil; n++ {
-			err = s.Append(t.Context(), Events, []byte(kilo))
+			if err = s.Append(t.Context(), Events, fmt.Appendf(nil, "%4d%s", n+1, kilo)); err == nil {
+				taken++
+			}
 		}
 		if !errors.Is(err, ErrFull) {
 			t.Fatalf("after %d: %v", n, err)
 		}
-		if got := readTexts(t, s.EventQueue(), 0, n-1); got[0] != kilo {
-			t.Error("the oldest event is gone")
-		}
 		appendAll(t, s, Payloads, "payloads have a bound of their own")
-		if err := s.EventQueue().Release(t.Context(), 3); err != nil {
+		// All that was taken comes, in its order, as fast as it is released.
+		r, err := s.EventQueue().Read(t.Context(), 0)
+		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := s.EventQueue().Backlog(t.Context())
-		if err != nil || b.First != 4 || b.Last != uint64(n-1) || b.Oldest.IsZero() {
-			t.Errorf("backlog %+v, %v", b, err)
+		defer r.Stop()
+		for i := range taken {
+			m, err := r.Next(t.Context())
+			if err != nil || string(m.Data) != fmt.Sprintf("%4d%s", i+1, kilo) || m.Seq != uint64(i+1) {
+				t.Fatalf("message %d: %d %.4s, %v", i+1, m.Seq, m.Data, err)
+			}
+			if i == 0 {
+				b, err := s.EventQueue().Backlog(t.Context())
+				if err != nil || b.First != 1 || b.Last > uint64(taken) || b.Oldest.IsZero() {
+					t.Errorf("backlog %+v, %v", b, err)
+				}
+			}
+			if err := s.EventQueue().Release(t.Context(), m.Seq); err != nil {
+				t.Fatal(err)
+			}
 		}
 		appendAll(t, s, Events, kilo, kilo)
 	})
@@ -239,16 +252,17 @@ func TestFullSpoolRefusesAndKeepsTheOld(t *testing.T) {
 func TestReleaseOfAllKeepsCounting(t *testing.T) {
 	s := openSpool(t, Config{})
 	appendAll(t, s, Events, "1", "2")
+	readTexts(t, s.EventQueue(), 0, 2)
 	if err := s.EventQueue().Release(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
 	appendAll(t, s, Events, "3")
+	if got := readTexts(t, s.EventQueue(), 2, 1); got[0] != "3" {
+		t.Errorf("got %q", got)
+	}
 	b, err := s.EventQueue().Backlog(t.Context())
 	if err != nil || b.First != 3 || b.Last != 3 {
 		t.Errorf("backlog %+v, %v", b, err)
-	}
-	if got := readTexts(t, s.EventQueue(), 2, 1); got[0] != "3" {
-		t.Errorf("got %q", got)
 	}
 }
 
@@ -371,9 +385,15 @@ func TestDiskFull(t *testing.T) {
 	appendAll(t, s, Events, "before")
 	ballast := filepath.Join(dir, "ballast")
 	fill(t, ballast)
-	big := make([]byte, 256<<10)
-	if err := s.Append(t.Context(), Events, big); err == nil {
-		t.Fatal("a full disk took 256 KiB")
+	taken := []string{"before"}
+	for big := strings.Repeat("x", 64<<10); ; {
+		one := fmt.Sprint(len(taken), big)
+		if err := s.Append(t.Context(), Events, []byte(one)); err != nil {
+			break
+		}
+		if taken = append(taken, one); len(taken) > 2*segmentSize/len(one) {
+			t.Fatal("a full disk takes events without end")
+		}
 	}
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
@@ -389,8 +409,10 @@ func TestDiskFull(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	if got := readTexts(t, s.EventQueue(), 0, 1); got[0] != "before" {
-		t.Errorf("the first is %.20q", got[0])
+	for i, got := range readTexts(t, s.EventQueue(), 0, len(taken)) {
+		if got != taken[i] {
+			t.Errorf("message %d is %.20q", i, got)
+		}
 	}
 }
 
@@ -432,9 +454,7 @@ func TestASpoolOfAnEarlierVersionGoesOn(t *testing.T) {
 	if _, err := s.js.UpdateStream(t.Context(), earlier); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Append(t.Context(), Events, []byte("before")); err != nil {
-		t.Fatal(err)
-	}
+	appendAll(t, s, Events, "before")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
