@@ -16,7 +16,10 @@ type Statement struct {
 	// statement returns no rows, and where the shape is unknown (then Opaque).
 	Outputs   []Output
 	Functions []string // "schema.name", or "name" where it could not be found
-	Risks     []string // see risks.go
+	// Beneath are the functions that views and generated columns call, but for the
+	// server's own.
+	Beneath []string
+	Risks   []string // see risks.go
 	// Settings are the settings that it changes, in lower case; AnySetting where
 	// it is not known before it runs which. What resets all of them changes none.
 	Settings []string

@@ -40,6 +40,10 @@ type Function struct {
 	Arguments    []uint32 // pg_proc.proargtypes
 }
 
+// Names are what an analysis rests on in a catalog: relations and functions that have one
+// of these names, in whatever schema.
+type Names struct{ Relations, Functions []string }
+
 // Relation is a table, view, materialized view, foreign table, sequence or
 // composite type.
 type Relation struct {

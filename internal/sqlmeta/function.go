@@ -151,8 +151,11 @@ func (r *run) candidates(schema, name string) ([]Routine, bool) {
 }
 
 func (r *run) function(name string) {
-	if r.viewing == 0 {
+	switch {
+	case r.viewing == 0:
 		r.functions[name] = struct{}{}
+	case !strings.HasPrefix(name, "pg_catalog."):
+		r.beneath[name] = struct{}{}
 	}
 }
 

@@ -34,6 +34,7 @@ type run struct {
 	tables    map[TableUse]struct{}
 	uses      map[use]struct{}
 	functions map[string]struct{}
+	beneath   map[string]struct{}
 	risks     map[string]struct{}
 	settings  map[string]struct{}
 	computed  map[int32]struct{} // columns that expressions are computed from, delivered or not
@@ -66,6 +67,7 @@ func newRun(a *Analyzer, c Catalog, searchPath []string) *run {
 		tables:    map[TableUse]struct{}{},
 		uses:      map[use]struct{}{},
 		functions: map[string]struct{}{},
+		beneath:   map[string]struct{}{},
 		settings:  map[string]struct{}{},
 		risks:     map[string]struct{}{},
 		computed:  map[int32]struct{}{},
@@ -186,6 +188,7 @@ func (r *run) fill(s *Statement) {
 	slices.SortFunc(s.Columns, compareUses)
 	s.Tables = slices.SortedFunc(maps.Keys(r.tables), compareTables)
 	s.Functions = slices.Sorted(maps.Keys(r.functions))
+	s.Beneath = slices.Sorted(maps.Keys(r.beneath))
 	s.Risks = slices.Sorted(maps.Keys(r.risks))
 	s.Settings = slices.Sorted(maps.Keys(r.settings))
 	for _, f := range r.flows {

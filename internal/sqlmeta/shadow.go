@@ -20,6 +20,17 @@ func Shadowed(c Catalog, names ...string) Catalog {
 	return s
 }
 
+// Unshadowed is the catalog that Shadowed was given, or the catalog itself.
+func Unshadowed(c Catalog) Catalog {
+	switch s := c.(type) {
+	case shadowed:
+		return s.Catalog
+	case shadowedRoutines:
+		return s.Catalog
+	}
+	return c
+}
+
 type shadowed struct {
 	Catalog
 	names []string // sorted

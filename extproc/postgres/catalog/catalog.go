@@ -45,9 +45,12 @@ type Catalog struct {
 	changing atomic.Int64 // changes that have begun and not ended
 	changed  atomic.Int64 // those that have ended
 
-	mu     sync.Mutex // guards flight and next
+	mu     sync.Mutex // guards flight, next and recent
 	flight *look      // under way
 	next   *look      // waits for flight to end
+	recent []dated    // the last contents, the newest at the end
+
+	questions questions
 
 	conn  *pgx.Conn // used by the flight only
 	probe string    // what the catalog's tables looked like at the last read
@@ -223,7 +226,7 @@ func (c *Catalog) look(ctx context.Context) error {
 	}
 	at, changed := c.now(), c.changed.Load()
 	last := c.current.Load()
-	snapshot, probe, err := read(ctx, c.conn, c.probe)
+	snapshot, v, probe, err := read(ctx, c.conn, c.probe)
 	if err != nil {
 		_ = c.conn.Close(ctx)
 		c.conn = nil
@@ -236,14 +239,20 @@ func (c *Catalog) look(ctx context.Context) error {
 		snapshot = last.Snapshot
 	}
 	c.probe = probe
+	if v != nil {
+		c.mu.Lock()
+		c.keep(snapshot.revision, v)
+		c.mu.Unlock()
+	}
 	c.current.Store(&seen{snapshot, at, changed})
 	return nil
 }
 
-// close waits for what is under way and closes the connection.
+// close waits for what is under way and closes the connections.
 func (c *Catalog) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.Timeout)
 	defer cancel()
+	c.questions.close(ctx)
 	for {
 		c.mu.Lock()
 		flight := c.flight

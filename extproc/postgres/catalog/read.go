@@ -70,25 +70,29 @@ const functions = `
 SELECT p.oid, n.nspname, p.proname, p.proargtypes::oid[]
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace ORDER BY p.oid`
 
-// read reads a whole snapshot in one transaction; nil where the probe answers
-// the same as before.
-func read(ctx context.Context, conn *pgx.Conn, before string) (*Snapshot, string, error) {
+// read reads a whole snapshot and its versions in one transaction; nil where the probe
+// answers the same as before.
+func read(ctx context.Context, conn *pgx.Conn, before string) (*Snapshot, versions, string, error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
-		return nil, "", fmt.Errorf("beginning: %w", err)
+		return nil, nil, "", fmt.Errorf("beginning: %w", err)
 	}
 	defer func() { _ = tx.Rollback(ctx) }()
 	b := newBuilder()
 	var path, ignored, now string
 	if err := tx.QueryRow(ctx, settings).Scan(&b.snapshot.user, &path, &ignored); err != nil {
-		return nil, "", fmt.Errorf("reading settings: %w", err)
+		return nil, nil, "", fmt.Errorf("reading settings: %w", err)
 	}
 	b.snapshot.searchPath = sqlmeta.ParseSearchPath(path)
 	if err := tx.QueryRow(ctx, probe).Scan(&now); err != nil {
-		return nil, "", fmt.Errorf("looking for changes: %w", err)
+		return nil, nil, "", fmt.Errorf("looking for changes: %w", err)
 	}
 	if now == before {
-		return nil, now, nil
+		return nil, nil, now, nil
+	}
+	v, err := readVersions(tx.Query(ctx, allVersions)) // before definitions: they may be newer, never older
+	if err != nil {
+		return nil, nil, "", fmt.Errorf("reading versions: %w", err)
 	}
 	for _, part := range []struct {
 		what string
@@ -98,13 +102,13 @@ func read(ctx context.Context, conn *pgx.Conn, before string) (*Snapshot, string
 		{"functions", readRoutines}, {"functions by OID", readFunctions}, {"definitions", readDefinitions},
 	} {
 		if err := part.read(ctx, tx, b); err != nil {
-			return nil, "", fmt.Errorf("reading %s: %w", part.what, err)
+			return nil, nil, "", fmt.Errorf("reading %s: %w", part.what, err)
 		}
 	}
 	if b.incomplete {
 		now = "" // look again even if nothing changes
 	}
-	return b.done(), now, nil
+	return b.done(), v, now, nil
 }
 
 func readRelations(ctx context.Context, tx pgx.Tx, b *builder) error {
