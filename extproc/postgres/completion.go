@@ -14,6 +14,9 @@ func (s *session) completed(kind byte, frame []byte) error {
 		}
 		return nil
 	}
+	if a.op != nil {
+		s.confirm(a.op) // while the transaction still is there: behind the answer it may be ended
+	}
 	popped, err := s.pop(wantExecute)
 	if err != nil {
 		return unexpected(kind)
@@ -41,6 +44,8 @@ func (s *session) completed(kind byte, frame []byte) error {
 func (s *session) queryStep(a answer, frame []byte) {
 	at, op := 0, a.op
 	if op != nil {
+		s.confirm(op)
+		op.confirmed = false // the next one runs later
 		at = op.statement
 		op.statement++
 		op.endPlan()

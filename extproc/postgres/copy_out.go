@@ -3,7 +3,6 @@ package postgres
 import (
 	"encoding/binary"
 	"errors"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -14,8 +13,7 @@ import (
 )
 
 // COPY TO STDOUT has no row description. What is masked in it stands in the
-// analysis alone, which must be that of the catalog as it is while the server
-// holds the relations: it is read again when the server says that data comes.
+// analysis alone, which so is confirmed when the server says that data comes.
 
 // copyPlan is how the COPY data of one statement is masked.
 type copyPlan struct {
@@ -138,8 +136,10 @@ func (s *session) beginCopy(op *operation, frame []byte) {
 	switch {
 	case op.copiesMasked() && plan == nil: // a text that was not understood was a COPY
 		s.interrupt(op, copyMasked(op))
-	case plan != nil && !plan.agrees(frame), !s.catalogHolds(op.shape):
+	case plan != nil && !plan.agrees(frame):
 		s.disagree(op)
+	case !s.confirm(op):
+		s.cancelRunning()
 	default:
 		op.copy = plan
 	}
@@ -157,38 +157,6 @@ func (p *copyPlan) agrees(frame []byte) bool {
 		ok = ok && c.uint16() == format
 	}
 	return ok && c.end() == nil
-}
-
-// catalogHolds says whether what a text was analysed against still is so. The
-// server has its relations locked.
-func (s *session) catalogHolds(sh *shape) bool {
-	now, err := s.catalogAnew(s.ctx)
-	if err != nil {
-		s.deps.Log.Error("the catalog could not be read before a COPY", "target", s.cfg.Target.Name, "session", s.gate.ID, "err", err)
-		return false
-	}
-	if sameRevision(now, sh.catalog) {
-		return true
-	}
-	for _, f := range sh.sql.Functions {
-		if !strings.HasPrefix(f, "pg_catalog.") {
-			return false
-		}
-	}
-	for _, t := range sh.sql.Tables {
-		before, known := sh.catalog.Relation(nil, t.Schema, t.Name)
-		after, still := now.Relation(nil, t.Schema, t.Name)
-		if known != still || known && !reflect.DeepEqual(before, after) {
-			return false
-		}
-	}
-	return true
-}
-
-func sameRevision(a, b sqlmeta.Catalog) bool {
-	one, ok := a.(sqlmeta.Revisioned)
-	two, too := b.(sqlmeta.Revisioned)
-	return ok && too && one.Revision() != "" && one.Revision() == two.Revision()
 }
 
 // maskedCopy delivers a piece of COPY data with the fields that the plan hides

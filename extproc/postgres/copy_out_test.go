@@ -138,7 +138,7 @@ func TestCopyChecksTheCatalog(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, _, err := copied(t, conn, "COPY (SELECT name FROM customers WHERE id = 1) TO STDOUT")
-	if err == nil || leaks([]byte(got)) || !strings.Contains(err.Error(), "lineage") {
+	if err == nil || leaks([]byte(got)) || !strings.Contains(err.Error(), "catalog_changed") {
 		t.Errorf("%q, %v", got, err)
 	}
 	if leaks(w.ledger.stream(gate.ResponseStream)) {

@@ -37,6 +37,9 @@ type Catalog interface {
 	Snapshot(ctx context.Context) (sqlmeta.Catalog, error)
 	// Refresh reads the catalog again and returns when Snapshot gives the new one.
 	Refresh(ctx context.Context) error
+	// Holds says whether what a snapshot says of names still is so, at a moment after
+	// the call.
+	Holds(ctx context.Context, of sqlmeta.Catalog, names sqlmeta.Names) (bool, error)
 	// Changes notes a change that begins. Until done is called Snapshot reads each time.
 	Changes() (done func())
 }

@@ -128,6 +128,7 @@ func (s *session) allowed(id string, sh *shape, d gate.Decision) (*operation, *p
 	if len(op.masks) == 0 {
 		return op, nil
 	}
+	op.rests = sh.rests()
 	op.withhold = sh.opaque || sh.unknown || touches(op.masks, sh) || quotes(op.masks, sh)
 	p := op.unmaskable(&s.temporary)
 	if p == nil {

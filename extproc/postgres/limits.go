@@ -3,12 +3,21 @@ package postgres
 // interrupt gives an operation an error of the gateway's own, which is delivered
 // in place of the rest of its result, and asks the server to stop.
 func (s *session) interrupt(op *operation, p *problem) {
-	if op.stays {
+	if op.breakOff(p) {
+		s.cancelRunning()
+	}
+}
+
+// breakOff gives an operation an error of the gateway's own, unless it has one.
+func (o *operation) breakOff(p *problem) bool {
+	if o.stays {
 		p.message += "; what the text has committed stays"
 	}
-	if !op.problem.CompareAndSwap(nil, p) {
-		return
-	}
+	return o.problem.CompareAndSwap(nil, p)
+}
+
+// cancelRunning asks the server to stop what it is at.
+func (s *session) cancelRunning() {
 	if s.deps.Dial == nil {
 		return // what still comes is swallowed
 	}

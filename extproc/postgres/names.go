@@ -16,6 +16,7 @@ type bound struct {
 
 	// rows and bytes of a portal that have been delivered; the server's side only.
 	rows, bytes int64
+	confirmed   bool   // of a portal: what it was judged under was so when its first piece came; the server's side only
 	approval    string // of a portal: under which its rows are delivered; the client's side only
 }
 

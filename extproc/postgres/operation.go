@@ -16,12 +16,14 @@ type operation struct {
 	masks    []gate.Mask  // that may concern this target; none means that rows pass untouched
 	withhold bool         // the text of an error may hold what is masked
 	copies   []*copyPlan  // of each statement that is a COPY TO STDOUT of what is masked
+	rests    bool         // it must be confirmed before anything of it leaves
 	metadata bool         // nothing but facts is recorded
 	recorded gate.Receipt // that it may be sent; nil once it has returned nil
 	started  time.Time
 
 	// The rest belongs to the server's side.
 	statement int   // of a simple query: which one the server is at
+	confirmed bool  // what it was judged under still is so
 	plan      *plan // for the rows that come now
 	rows      int64
 	bytes     int64

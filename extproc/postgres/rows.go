@@ -28,6 +28,10 @@ func (s *session) row(kind byte, size int) error {
 	if s.muted || op.problem.Load() != nil {
 		return s.server.discard(size)
 	}
+	if !s.confirm(op) {
+		s.cancelRunning()
+		return s.server.discard(size)
+	}
 	if p := op.count(kind, size); p != nil {
 		s.interrupt(op, p)
 		return s.server.discard(size)

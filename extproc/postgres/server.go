@@ -151,7 +151,7 @@ func (s *session) anytime(kind byte, frame []byte) error {
 	s.dirty = true
 	s.mu.Unlock()
 	op := a.op
-	if kind == msgNotice && op != nil && op.withhold {
+	if kind == msgNotice && op != nil && (op.withhold || !s.confirm(op)) {
 		s.withhold(frame, op)
 		return nil
 	}

@@ -41,6 +41,9 @@ func (s *session) serverError(frame []byte) error {
 	case wantParse:
 		s.dropUnnamed()
 	}
+	if a.op != nil && !harmless(&m) {
+		s.confirm(a.op) // or its text must not be told
+	}
 	bearer, withheld := s.withheld(a)
 	if op := a.op; op != nil && op.problem.Load() != nil {
 		p := op.problem.Load()

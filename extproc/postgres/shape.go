@@ -22,6 +22,9 @@ type shape struct {
 	unfound     bool               // it executes a prepared statement that was not found
 	unknown     bool               // it touches a relation that the catalog does not have
 	obscure     []sqlmeta.TableUse // those that it reads
+	names       sqlmeta.Names      // that it rests on, but for those of the server's own relations
+	derived     bool               // it delivers or writes what the server does not say the source of
+	foreign     bool               // it calls functions that are not the server's own
 	copies      bool               // COPY, which changes what messages mean
 	ddl         bool
 	settings    bool // it may change what names and texts mean from now on
@@ -53,6 +56,7 @@ func shapeOf(target string, an *sqlmeta.Analysis, class Classification, catalog 
 		st := &an.Statements[i]
 		b.begin(st)
 		b.use(st)
+		b.rest(st)
 		if st.Prepare == nil {
 			b.deliver(result{st.Outputs, st.Opaque, st.CopyOut})
 		} else if err := b.prepared(an.Statements[:i+1], resolve); err != nil {
@@ -190,6 +194,9 @@ func (b *shapeBuilder) prepared(text []sqlmeta.Statement, resolve resolver) erro
 		if p.Inner != nil {
 			b.use(p.Inner)
 			b.opaque = b.opaque || p.Inner.Opaque
+			if p.Kind == sqlmeta.PrepareDeclare { // what is fetched from it later is confirmed now
+				b.rest(p.Inner)
+			}
 		}
 		return nil
 	}
@@ -208,6 +215,11 @@ func (b *shapeBuilder) prepared(text []sqlmeta.Statement, resolve resolver) erro
 	default:
 		b.merge(inner)
 		b.deliver(inner.results[0])
+		if p.Kind == sqlmeta.PrepareExecute {
+			b.names.Relations = append(b.names.Relations, inner.names.Relations...)
+			b.names.Functions = append(b.names.Functions, inner.names.Functions...)
+			b.derived, b.foreign = b.derived || inner.derived, b.foreign || inner.foreign
+		}
 	}
 	return nil
 }

@@ -232,7 +232,10 @@ type fixedCatalog struct{ sqlmeta.Catalog }
 
 func (c fixedCatalog) Snapshot(context.Context) (sqlmeta.Catalog, error) { return c.Catalog, nil }
 func (c fixedCatalog) Refresh(context.Context) error                     { return nil }
-func (c fixedCatalog) Changes() func()                                   { return func() {} }
+func (c fixedCatalog) Holds(context.Context, sqlmeta.Catalog, sqlmeta.Names) (bool, error) {
+	return true, nil
+}
+func (c fixedCatalog) Changes() func() { return func() {} }
 
 var sharedMasker = sync.OnceValue(func() *mask.Masker {
 	m, err := mask.New(mask.Keys{HMAC: bytes.Repeat([]byte("k"), 32)})

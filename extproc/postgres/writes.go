@@ -9,17 +9,17 @@ import (
 )
 
 // What a statement has written stays when its rows are withheld after it was
-// committed. In the extended protocol nothing is committed before the Sync, unless
-// the client has begun a transaction. So the Sync behind a statement that writes
-// and returns rows waits until it is certain that the client may have them, and
+// committed, and what it was judged under can be changed back then (confirm). In the
+// extended protocol nothing is committed before the Sync, unless the client has begun
+// a transaction. So the Sync behind such a statement waits until it is certain that the client may have them, and
 // where it may not the server is made to fail first. Whatever else may commit waits
 // in the same way: a COMMIT ahead of the Sync, a Query in its place.
 
-// revocable says that an operation writes and returns rows, and that the decision
-// may yet withhold them.
+// revocable says that an operation is to be confirmed, or that it writes and returns rows
+// that the decision may yet withhold.
 func (o *operation) revocable() bool {
 	l := &o.decision.Limits
-	return (len(o.masks) > 0 || l.MaxRows > 0 || l.MaxBytes > 0) && (!o.shape.copies || o.shape.deliversCopy()) && o.shape.mayWrite() &&
+	return o.rests || (len(o.masks) > 0 || l.MaxRows > 0 || l.MaxBytes > 0) && (!o.shape.copies || o.shape.deliversCopy()) && o.shape.mayWrite() &&
 		slices.ContainsFunc(o.shape.analysis.Statements, func(st sqlmeta.Statement) bool { return deliversRows(&st) })
 }
 
