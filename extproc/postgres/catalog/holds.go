@@ -54,7 +54,8 @@ SELECT 'r', relname::text, sum(hashtextextended(part, 0))::text FROM (
 UNION ALL
 SELECT 'f', proname::text, sum(hashtextextended(concat_ws(':', oid, xmin), 0))::text FROM pg_proc WHERE oid >= %[1]d AND %[3]s GROUP BY proname
 UNION ALL
-SELECT 'n', '', sum(hashtextextended(concat_ws(':', oid, xmin), 0))::text FROM pg_namespace WHERE oid >= %[1]d`
+SELECT 'n', '', sum(hashtextextended(concat_ws(':', oid, xmin), 0))::text FROM pg_namespace
+ WHERE oid >= %[1]d AND nspname NOT LIKE 'pg\_%%'`
 
 var (
 	allVersions  = fmt.Sprintf(versioned, firstUsers, "true", "true")
