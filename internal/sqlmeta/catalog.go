@@ -22,7 +22,9 @@ type Revisioned interface {
 type Routines interface {
 	// Routines returns every function of that name that a call could mean:
 	// those of schema, or with schema "" those of all schemas of searchPath.
-	// Functions that come with the server in pg_catalog need not be returned.
+	// Functions that come with the server in pg_catalog need not be returned. Under
+	// the name "operator +" it has those of the operators + that did not come with the
+	// server, and under "cast T", in pg_catalog, those of casts to the type T.
 	Routines(searchPath []string, schema, name string) []Routine
 	// RelationByType finds the relation whose row type has this OID, composite
 	// types included.

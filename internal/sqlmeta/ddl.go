@@ -27,6 +27,7 @@ func (r *run) ddl(n *pg.Node, s *Statement) {
 	for _, c := range n.GetAlterTableStmt().GetCmds() {
 		r.risk(alterTableRisks[c.GetAlterTableCmd().GetSubtype()]...)
 	}
+	r.relocate(n)
 	r.objects(n)
 }
 

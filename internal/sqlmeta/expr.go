@@ -80,11 +80,32 @@ func (r *run) all(nodes []*pg.Node, l *level) value {
 // that is written with a schema other than pg_catalog certainly is.
 func (r *run) operator(e *pg.A_Expr, l *level) value {
 	v := r.expr(e.GetLexpr(), l).join(r.expr(e.GetRexpr(), l))
-	if name := texts(e.GetName()); len(name) > 1 && name[0] != "pg_catalog" {
+	r.operated(e.GetName(), &v)
+	return v
+}
+
+// operated says what an operator of this name may make of a value.
+func (r *run) operated(names []*pg.Node, v *value) {
+	name := texts(names)
+	switch {
+	case len(name) == 0:
+	case len(name) > 1 && name[0] != "pg_catalog":
 		r.risk(RiskOpaqueFunction)
 		v.opaque = true
+	case len(name) == 1:
+		r.hidden("operator "+name[0], v)
 	}
-	return v
+}
+
+// hidden are the functions behind an operator or a cast.
+func (r *run) hidden(name string, v *value) {
+	own, _ := r.candidates("", name)
+	for _, c := range own {
+		if !pure(c) {
+			r.function(c.Schema + "." + c.Name)
+			r.obscure(v)
+		}
+	}
 }
 
 func (r *run) caseExpr(e *pg.CaseExpr, l *level) value {
@@ -118,6 +139,7 @@ func (r *run) rowExpr(e *pg.RowExpr, l *level) value {
 // result; what it filters by is noted as filter.
 func (r *run) subLink(s *pg.SubLink, l *level) value {
 	test := r.expr(s.GetTestexpr(), l)
+	r.operated(s.GetOperName(), &test)
 	rows := r.query(s.GetSubselect(), l)
 	switch s.GetSubLinkType() {
 	case pg.SubLinkType_EXISTS_SUBLINK:

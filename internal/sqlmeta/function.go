@@ -62,7 +62,9 @@ func (r *run) call(f *pg.FuncCall, l *level) value {
 
 func (r *run) orderBy(list []*pg.Node, l *level) {
 	for _, n := range list {
-		r.use(r.expr(n.GetSortBy().GetNode(), l), UseOrder)
+		v := r.expr(n.GetSortBy().GetNode(), l)
+		r.operated(n.GetSortBy().GetUseOp(), &v)
+		r.use(v, UseOrder)
 	}
 }
 

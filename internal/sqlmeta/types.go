@@ -100,6 +100,11 @@ func (r *run) cast(c *pg.TypeCast, l *level) value {
 		schema = names[len(names)-2]
 	}
 	if len(t.GetArrayBounds()) > 0 {
+		r.hidden("cast _"+name, &v)
+	} else {
+		r.hidden("cast "+name, &v)
+	}
+	if len(t.GetArrayBounds()) > 0 {
 		name += "[]"
 	} else if rel, ok := r.catalog.Relation(r.searchPath, schema, name); ok && rel.Kind != "S" && rel.Schema != "pg_catalog" {
 		for _, c := range rel.Columns {
@@ -112,7 +117,7 @@ func (r *run) cast(c *pg.TypeCast, l *level) value {
 	}
 	if v.typ = nativeTypes()[name]; v.typ != 0 {
 		mod, ok := typeModifier(v.typ, t.GetTypmods())
-		if v.mod = mod; ok && arg.typ == v.typ && arg.mod == mod {
+		if v.mod = mod; ok && arg.typ == v.typ && arg.mod == mod && arg.opaque == v.opaque {
 			return arg
 		}
 	}

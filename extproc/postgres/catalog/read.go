@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -29,6 +30,10 @@ SELECT string_agg(part, ' ') FROM (
   SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_rewrite
   UNION ALL
   SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_proc
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_operator
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_cast
   UNION ALL
   SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_extension
 ) AS parts`
@@ -64,6 +69,24 @@ SELECT p.oid, n.nspname, p.proname, p.prokind::text, l.lanname, p.provolatile::t
   LEFT JOIN pg_extension e ON e.oid = d.refobjid
  WHERE n.nspname <> 'pg_catalog' OR e.oid IS NOT NULL OR (p.proargmodes IS NOT NULL AND p.proname <> 'unnest')
  ORDER BY p.oid`
+
+// operators reads what calls a function that did not come with the server without
+// its name: operators, and casts by their target, found in any search path.
+const operators = `
+WITH called (fn, schema, name) AS (
+  SELECT oprcode, nspname, 'operator ' || oprname FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
+   WHERE o.oid >= 16384
+  UNION ALL
+  SELECT castfunc, 'pg_catalog', 'cast ' || typname FROM pg_cast c JOIN pg_type t ON t.oid = c.casttarget
+   WHERE c.oid >= 16384 AND castfunc <> 0
+)
+SELECT p.oid, called.schema, called.name, p.prokind::text, l.lanname, p.provolatile::text, p.proretset, p.prorettype,
+       coalesce(e.extname, ''), '{}'::text[], '{}'::oid[]
+  FROM called JOIN pg_proc p ON p.oid = called.fn JOIN pg_language l ON l.oid = p.prolang
+  LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+                       AND d.refclassid = 'pg_extension'::regclass
+  LEFT JOIN pg_extension e ON e.oid = d.refobjid
+ ORDER BY called.name, called.schema, p.oid`
 
 // functions reads all that can be called by OID.
 const functions = `
@@ -153,7 +176,11 @@ func readInheritance(ctx context.Context, tx pgx.Tx, b *builder) error {
 }
 
 func readRoutines(ctx context.Context, tx pgx.Tx, b *builder) error {
-	rows, err := tx.Query(ctx, routines)
+	return errors.Join(addRoutines(ctx, tx, b, routines), addRoutines(ctx, tx, b, operators))
+}
+
+func addRoutines(ctx context.Context, tx pgx.Tx, b *builder, query string) error {
+	rows, err := tx.Query(ctx, query)
 	if err != nil {
 		return err
 	}

@@ -243,3 +243,17 @@ SELECT * FROM pg_user_mapping
 SELECT current_setting('my.x')
 
 MOVE 1 IN c
+
+ALTER TABLE customers RENAME ssn TO harmless
+
+ALTER TABLE people RENAME TO harmless
+
+ALTER TABLE people SET SCHEMA crm
+
+ALTER TABLE events DETACH PARTITION events_a
+
+ALTER TABLE employees NO INHERIT people
+
+ALTER VIEW customer_names RENAME TO harmless
+
+SELECT ssn OPERATOR(pg_catalog.=) 'x', 1 ### 2 FROM customers
