@@ -35,21 +35,22 @@ type Streams struct {
 type root struct {
 	Config string `short:"c" placeholder:"FILE" env:"WEIR_CONFIG" default:"weir.yaml" help:"Configuration file."`
 
-	Up        upCmd        `cmd:"" group:"run" help:"Run everything on this machine: Envoy, ClickHouse and the log as children."`
-	Serve     serveCmd     `cmd:"" group:"run" help:"Run the gateway; Envoy, ClickHouse and NATS run elsewhere."`
-	Validate  validateCmd  `cmd:"" group:"run" help:"Check the configuration file and say every mistake."`
-	ConfigCmd configCmd    `cmd:"" group:"run" name:"config" help:"Show the resolved configuration, or its JSON Schema."`
-	Status    statusCmd    `cmd:"" group:"run" help:"Show how a running gateway is."`
-	Envoy     envoyCmd     `cmd:"" group:"run" help:"The bootstrap of an Envoy that runs elsewhere."`
-	CA        caCmd        `cmd:"" group:"run" name:"ca" help:"Print the certificate of the development CA."`
-	Secret    secretCmd    `cmd:"" group:"run" help:"Keep secrets in the sealed file."`
-	Token     tokenCmd     `cmd:"" group:"use" help:"Get a token and print it, and nothing else."`
-	Approvals approvalsCmd `cmd:"" group:"use" help:"Held operations: list, show, approve, deny."`
-	Sessions  sessionsCmd  `cmd:"" group:"audit" help:"Recorded sessions: list, show."`
-	Replay    replayCmd    `cmd:"" group:"audit" help:"Print a session as it happened."`
-	Policy    policyCmd    `cmd:"" group:"policy" help:"Check, test and try the rules."`
-	VersionC  versionCmd   `cmd:"" name:"version" help:"Print the version."`
-	Engine    engineCmd    `cmd:"" hidden:"" help:"The embedded ClickHouse; started by weir itself."`
+	Up        upCmd          `cmd:"" group:"run" help:"Run everything on this machine: Envoy, ClickHouse and the log as children."`
+	Serve     serveCmd       `cmd:"" group:"run" help:"Run the gateway; Envoy, ClickHouse and NATS run elsewhere."`
+	Validate  validateCmd    `cmd:"" group:"run" help:"Check the configuration file and say every mistake."`
+	ConfigCmd configCmd      `cmd:"" group:"run" name:"config" help:"Show the resolved configuration, or its JSON Schema."`
+	Status    statusCmd      `cmd:"" group:"run" help:"Show how a running gateway is."`
+	Envoy     envoyCmd       `cmd:"" group:"run" help:"The bootstrap of an Envoy that runs elsewhere."`
+	CA        caCmd          `cmd:"" group:"run" name:"ca" help:"Print the certificate of the development CA."`
+	Secret    secretCmd      `cmd:"" group:"run" help:"Keep secrets in the sealed file."`
+	Token     tokenCmd       `cmd:"" group:"use" help:"Get a token and print it, and nothing else."`
+	Approvals approvalsCmd   `cmd:"" group:"use" help:"Held operations: list, show, approve, deny."`
+	Sessions  sessionsCmd    `cmd:"" group:"audit" help:"Recorded sessions: list, show."`
+	Replay    replayCmd      `cmd:"" group:"audit" help:"Print a session as it happened."`
+	Policy    policyCmd      `cmd:"" group:"policy" help:"Check, test and try the rules."`
+	Conform   conformanceCmd `cmd:"" group:"audit" name:"conformance" help:"Try to get at what a gateway masks, in hundreds of ways."`
+	VersionC  versionCmd     `cmd:"" name:"version" help:"Print the version."`
+	Engine    engineCmd      `cmd:"" hidden:"" help:"The embedded ClickHouse; started by weir itself."`
 }
 
 // env is what every command is given.
