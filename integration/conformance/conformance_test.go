@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -99,4 +100,35 @@ func known(t *testing.T) map[string]conformance.Verdict {
 		all[id] = conformance.Verdict(verdict)
 	}
 	return all
+}
+
+// Random statements show nothing: what no shape of the corpus has thought of. The
+// seed is in the name of each.
+func TestRandom(t *testing.T) {
+	s := ready(t)
+	o := s.options("strict")
+	o.Brief = true
+	seed := uint64(1)
+	if text := os.Getenv("WEIR_CONFORMANCE_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	findings, err := conformance.Run(t.Context(), o, conformance.Generate(seed, 100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := 0
+	for _, f := range findings {
+		if f.Verdict == conformance.Masked {
+			answered++
+		}
+		if f.Verdict.Bad() {
+			t.Errorf("%s %s (%s): %s\n\t%s", f.Verdict, f.ID, f.Via, f.Why, f.SQL)
+		}
+	}
+	if answered < len(findings)/4 {
+		t.Errorf("of %d only %d were answered", len(findings), answered)
+	}
 }

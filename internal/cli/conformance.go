@@ -3,25 +3,30 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/weir-gateway/weir/internal/conformance"
 )
 
 type conformanceCmd struct {
 	output
-	Target         string   `placeholder:"DSN" help:"The gateway, as its client reaches it."`
-	Direct         string   `placeholder:"DSN" help:"The database behind it, for a user who may make a schema there; the target by default."`
-	Twin           string   `placeholder:"DSN" help:"The gateway in front of a second database: both are played at once."`
-	TwinDirect     string   `placeholder:"DSN" help:"The second database."`
-	Schema         string   `default:"weir_conformance" placeholder:"NAME" help:"Scratch schema: made, and dropped at the end."`
-	Masked         []string `placeholder:"COLUMN" help:"Columns that the gateway masks (people.ssn,…); all protected ones by default."`
-	Corpus         string   `placeholder:"DIR" type:"existingdir" help:"Folder of shapes in place of the ones that come with weir."`
-	Family         []string `placeholder:"NAME" help:"Only these families."`
-	Brief          bool     `help:"Two forms of each shape in place of all."`
-	Classification bool     `help:"Print the protected columns as a classification, and do nothing else."`
+	Target         string        `placeholder:"DSN" help:"The gateway, as its client reaches it."`
+	Direct         string        `placeholder:"DSN" help:"The database behind it, for a user who may make a schema there; the target by default."`
+	Twin           string        `placeholder:"DSN" help:"The gateway in front of a second database: both are played at once."`
+	TwinDirect     string        `placeholder:"DSN" help:"The second database."`
+	Schema         string        `default:"weir_conformance" placeholder:"NAME" help:"Scratch schema: made, and dropped at the end."`
+	Masked         []string      `placeholder:"COLUMN" help:"Columns that the gateway masks (people.ssn,…); all protected ones by default."`
+	Corpus         string        `placeholder:"DIR" type:"existingdir" help:"Folder of shapes in place of the ones that come with weir."`
+	Family         []string      `placeholder:"NAME" help:"Only these families."`
+	Random         int           `placeholder:"N" help:"In place of the corpus, N random statements."`
+	Seed           uint64        `placeholder:"N" help:"What the random statements are made from; printed, and a new one by default."`
+	For            time.Duration `placeholder:"DURATION" help:"With --random: further seeds until something bad is found or this time is over."`
+	Brief          bool          `help:"Two forms of each shape in place of all."`
+	Classification bool          `help:"Print the protected columns as a classification, and do nothing else."`
 }
 
 // Help implements kong.HelpProvider.
@@ -35,7 +40,8 @@ Exit code: 0 nothing bad was found, 1 something was, or the run failed.
 Examples:
   weir conformance --classification > canaries.yaml        what the gateway has to mask
   weir conformance --target "$GATEWAY" --direct "$DATABASE"
-  weir conformance --target "$GATEWAY" --direct "$DATABASE" --family oracles,writes -o json`
+  weir conformance --target "$GATEWAY" --direct "$DATABASE" --family oracles,writes -o json
+  weir conformance --target "$GATEWAY" --direct "$DATABASE" --random 200 --for 1h`
 }
 
 // Run implements the command.
@@ -47,7 +53,7 @@ func (c *conformanceCmd) Run(e *env) error {
 	if c.Target == "" {
 		return errors.New("which gateway? Name it with --target")
 	}
-	shapes, err := c.shapes()
+	shapes, err := c.shapes(e)
 	if err != nil {
 		return err
 	}
@@ -69,6 +75,12 @@ func (c *conformanceCmd) Run(e *env) error {
 		return errors.New("--twin and --twin-direct go together")
 	}
 	findings, err := conformance.Run(e.ctx, o, shapes)
+	for end := time.Now().Add(c.For); c.Random > 0 && err == nil && len(conformance.Bad(findings)) == 0 && time.Now().Before(end); {
+		c.Seed++
+		if shapes, err = c.shapes(e); err == nil {
+			findings, err = conformance.Run(e.ctx, o, shapes)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -81,7 +93,14 @@ func (c *conformanceCmd) Run(e *env) error {
 	return nil
 }
 
-func (c *conformanceCmd) shapes() ([]conformance.Shape, error) {
+func (c *conformanceCmd) shapes(e *env) ([]conformance.Shape, error) {
+	if c.Random > 0 {
+		if c.Seed == 0 {
+			c.Seed = rand.Uint64N(1 << 32) //nolint:gosec // no secret
+		}
+		_, _ = fmt.Fprintf(e.Err, "random statements of --seed %d\n", c.Seed)
+		return conformance.Generate(c.Seed, c.Random), nil
+	}
 	all, err := conformance.Corpus()
 	if c.Corpus != "" {
 		all, err = conformance.ReadCorpus(os.DirFS(c.Corpus))

@@ -97,3 +97,18 @@ func TestSides(t *testing.T) {
 		t.Error("the seed names a value that there is not")
 	}
 }
+
+func TestGenerate(t *testing.T) {
+	one, again, other := Generate(1, 200), Generate(1, 200), Generate(2, 200)
+	for i := range one {
+		if one[i].SQL[0] != again[i].SQL[0] {
+			t.Fatal("one seed makes two statements")
+		}
+		if strings.Contains(one[i].SQL[0], "%!") || strings.Contains(one[i].SQL[0], "$") {
+			t.Error(one[i].SQL[0])
+		}
+	}
+	if one[0].SQL[0] == other[0].SQL[0] && one[1].SQL[0] == other[1].SQL[0] {
+		t.Error("another seed makes the same")
+	}
+}
