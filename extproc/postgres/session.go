@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -102,6 +103,7 @@ type session struct {
 	closed atomic.Bool
 	// terminating says that the client has taken its leave.
 	terminating atomic.Bool
+	serverLeft  atomic.Bool  // the server has closed its end
 	active      atomic.Int64 // nanoseconds since 1970 of the last sign of life
 	expiry      *time.Timer
 	idle        *time.Timer
@@ -218,9 +220,23 @@ func (s *session) shut() {
 		s.mu.Lock()
 		s.changed.Broadcast()
 		s.mu.Unlock()
-		_ = s.serverConn.Close()
+		if s.serverLeft.Load() {
+			_ = s.clientConn.Close()
+		}
+		s.hangUp()
 		_ = s.clientConn.Close()
 	})
+}
+
+// hangUp closes the server's end. A server that has closed its own hears no farewell
+// in TLS (close_notify) any more: it would answer with a reset, on which Envoy drops
+// what it has not delivered to the client.
+func (s *session) hangUp() {
+	if secure, ok := s.serverConn.(*tls.Conn); ok && s.serverLeft.Load() {
+		_ = secure.NetConn().Close()
+		return
+	}
+	_ = s.serverConn.Close()
 }
 
 // endClientSide ends the session after the client's side has returned.
@@ -288,6 +304,7 @@ func (s *session) endServerSide(err error) {
 		}
 		s.because(reason)
 	default:
+		s.serverLeft.Store(true)
 		s.because("the server closed the connection")
 		var last *problem
 		if !s.out.lastWords {
