@@ -102,16 +102,16 @@ func setUp(t *testing.T, packages func(*parts.Installer) (string, error)) string
 
 func TestPsycopg(t *testing.T) {
 	python(t, "drive_psycopg.py",
-		difference{"characters beyond ASCII need UTF8", `\["\\u00e9", 1\]|"the statement has characters beyond ASCII, and client_encoding is not known to be UTF8"`},
-		difference{"said by the gateway, which has no such place", `"(prepare|postgres|mbutils)\.c", "\d+", "(FetchPreparedStatement|exec_describe_portal_message|report_invalid_encoding_int)"\]|"", "", ""\]`})
+		difference{"characters beyond ASCII need UTF8", `\["\\u00e9", 1\]`, `"the statement has characters beyond ASCII, and client_encoding is not known to be UTF8"`},
+		difference{why: "said by the gateway, which has no such place", what: `"(prepare|postgres|mbutils)\.c", "\d+", "(FetchPreparedStatement|exec_describe_portal_message|report_invalid_encoding_int)"\]|"", "", ""\]`})
 }
 
 func TestPsycopg2(t *testing.T) { python(t, "drive_psycopg2.py") }
 
 func TestAsyncpg(t *testing.T) {
 	python(t, "drive_asyncpg.py",
-		difference{"a token that is none", `"type": "Invalid(Password|AuthorizationSpecification)Error"[^}]*`},
-		difference{"said by the gateway, which has no such place", `"insufficient data left in message"[^}]*`})
+		difference{why: "a token that is none", what: `"type": "Invalid(Password|AuthorizationSpecification)Error"[^}]*`},
+		difference{why: "said by the gateway, which has no such place", what: `"insufficient data left in message"[^}]*`})
 }
 
 func TestSQLAlchemy(t *testing.T) { python(t, "drive_sqlalchemy.py") }

@@ -76,7 +76,7 @@ func describe(fields []pgconn.FieldDescription, say *transcript) {
 }
 
 // ownLine is ownWords in Go.
-var ownLine = difference{ownWords.why, `File:(prepare\.c)? Line:(454|0) Routine:(FetchPreparedStatement)?`}
+var ownLine = difference{why: ownWords.why, what: `File:(prepare\.c)? Line:(454|0) Routine:(FetchPreparedStatement)?`}
 
 func TestPgx(t *testing.T) {
 	for _, mode := range []pgx.QueryExecMode{
@@ -234,7 +234,7 @@ func TestPgxProtocol(t *testing.T) {
 		err = c.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid)
 		say.say("pid is the backend's: %v %s", pid == c.PgConn().PID(), problem(err))
 		return nil
-	}, difference{"process id of the notifying server", `from \d+`}, ownLine)
+	}, difference{why: "process id of the notifying server", what: `from \d+`}, ownLine)
 }
 
 func copying(ctx context.Context, c *pgx.Conn, say *transcript) {

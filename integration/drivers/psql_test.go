@@ -68,16 +68,16 @@ func TestPsqlScripts(t *testing.T) {
 var psqlDiffers = map[string]map[string][]difference{
 	"commands": {
 		"15": {temporarySchema, notifier},
-		"18": {temporarySchema, notifier, ownWords, {"the time of day", `\w+ \w+ \d+ [\d:]+ \d+ \(every`}},
+		"18": {temporarySchema, notifier, ownWords, {why: "the time of day", what: `\w+ \w+ \d+ [\d:]+ \d+ \(every`}},
 	},
 	"pipeline": {"18": {ownWords}},
 }
 
 var (
-	temporarySchema = difference{"the schema is numbered by the server's free slots", ` *Table "pg_temp_\d+`}
-	notifier        = difference{"process id of the server", `server process with PID \d+`}
-	ownWords        = difference{"the gateway knows that there is no such statement, and names no line of PostgreSQL's source",
-		`(prepared statement "\w+" does not exist)(\nLOCATION:  FetchPreparedStatement, prepare\.c:\d+)?`}
+	temporarySchema = difference{why: "the schema is numbered by the server's free slots", what: ` *Table "pg_temp_\d+`}
+	notifier        = difference{why: "process id of the server", what: `server process with PID \d+`}
+	ownWords        = difference{why: "the gateway knows that there is no such statement, and names no line of PostgreSQL's source",
+		what: `(prepared statement "\w+" does not exist)(\nLOCATION:  FetchPreparedStatement, prepare\.c:\d+)?`}
 )
 
 // The ways to give psql a script, and what it does about errors in them.
@@ -117,7 +117,7 @@ func wayDiffers(args []string) []difference {
 		return nil
 	}
 	return []difference{
-		{"process id of the server", `Backend PID +\| \d+|^`},
-		{"Go and OpenSSL prefer different ciphers", `SSL (Key Bits|Cipher) +\| \w+|cipher: \w+`},
+		{why: "process id of the server", what: `Backend PID +\| \d+|^`},
+		{why: "Go and OpenSSL prefer different ciphers", what: `SSL (Key Bits|Cipher) +\| \w+|cipher: \w+`},
 	}
 }
