@@ -57,11 +57,11 @@ func (s *session) settleChain() error {
 	var p *problem
 	if b := s.chain.portal; b != nil {
 		// Binding plans, and planning may call functions: it counts as running.
-		if b.shape != nil && !b.shape.empty() {
-			op, p = s.judge(b.shape, b.text, b.params, b)
+		if sh := b.shape.under(s.deps.Classification()); sh != nil && !sh.empty() {
+			op, p = s.judge(sh, b.text, b.params, b)
 		}
 	} else {
-		if sh := s.chain.shape; sh != nil && !sh.empty() {
+		if sh := s.chain.shape.under(s.deps.Classification()); sh != nil && !sh.empty() {
 			op, p = s.judgePrepared(sh, s.chain.statement.text)
 		}
 	}

@@ -231,7 +231,7 @@ func (s *session) execute(frame []byte) error {
 // runPortal judges and forwards the chain with the Execute that ends it.
 func (s *session) runPortal(name string, frame []byte) error {
 	b := s.chain.portal
-	sh := b.shape
+	sh := b.shape.under(s.deps.Classification())
 	if sh == nil {
 		return s.refuseExtended(failed(codeInvalidCursor, "cursor \"%s\" is not known to the gateway", name).withHint("Use FETCH."))
 	}

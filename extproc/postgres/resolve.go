@@ -30,7 +30,7 @@ func (s *session) resolve(text []sqlmeta.Statement) (*shape, error) {
 	if p.Kind == sqlmeta.PrepareExecute {
 		return s.statementShape(s.ctx, b)
 	}
-	return b.shape, nil
+	return b.shape.under(s.deps.Classification()), nil
 }
 
 // within is resolve for a text of several statements: a name may have got its
@@ -51,7 +51,7 @@ func (s *session) within(text []sqlmeta.Statement) (*shape, error) {
 		case c.to == nil:
 			return nil, nil
 		case made == sqlmeta.PrepareFetch:
-			return c.to.shape, nil
+			return c.to.shape.under(s.deps.Classification()), nil
 		default:
 			return s.statementShape(s.ctx, c.to)
 		}

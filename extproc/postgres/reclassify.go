@@ -1,0 +1,33 @@
+package postgres
+
+import (
+	"slices"
+
+	"github.com/weir-gateway/weir/internal/sqlmeta"
+)
+
+// under is the same text under another classification. What a portal or a cursor
+// delivers is classified as it is now, not as it was when it was made.
+func (s *shape) under(class Classification) *shape {
+	if s == nil || s.class == class {
+		return s
+	}
+	c := *s
+	c.class, c.classes = class, nil
+	c.sql.Columns, c.flows = slices.Clone(s.sql.Columns), slices.Clone(s.flows)
+	b := shapeBuilder{shape: &c}
+	for i := range c.sql.Columns {
+		col := &c.sql.Columns[i]
+		if col.Classes = class.Column(s.target, col.Schema, col.Table, col.Name); col.Classes == nil {
+			col.Classes = []string{}
+		}
+		if col.Use == string(sqlmeta.UseOutput) || col.Use == string(sqlmeta.UseDerived) {
+			b.give(col.Classes)
+		}
+	}
+	for i := range c.flows {
+		f := &c.flows[i]
+		f.classes = class.Column(s.target, f.column.Schema, f.column.Table, f.column.Column)
+	}
+	return &c
+}
