@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -41,26 +42,38 @@ func (r record) appendTo(buf []byte) []byte {
 	return buf
 }
 
-// scan reads the records of a segment up to the first that is not whole or does
-// not continue the numbers: what lies behind it is of the segment's last use.
-func scan(segment []byte) []record {
-	var out []record
-	for len(segment) >= recordHead {
-		size := uint64(binary.LittleEndian.Uint32(segment[4:]))
-		if size > uint64(len(segment)-recordHead) {
+// scan reads the records of a segment, whose numbers rise, and says where the last
+// one ends. What lies behind it is of the segment's last use. Where a record is not
+// whole, those that lie behind it are looked for: they may have been acknowledged.
+// (An event has no zero bytes, so nothing in one looks like a record.)
+func scan(segment []byte) (records []record, end int64) {
+	number := uint64(0)
+	for at := 0; len(segment)-at >= recordHead; {
+		if r, whole := parse(segment[at:]); whole && r.number > number {
+			records, number = append(records, r), r.number
+			at += recordHead + len(r.data)
+			end = int64(at)
+			continue
+		}
+		left := len(bytes.TrimLeft(segment[at:], "\x00"))
+		if left == 0 {
 			break
 		}
-		r := record{number: binary.LittleEndian.Uint64(segment[8:]), shipped: binary.LittleEndian.Uint64(segment[16:])}
-		whole := segment[:recordHead+size]
-		if binary.LittleEndian.Uint32(whole) != crc32.Checksum(whole[4:], checksums) ||
-			r.number == 0 || len(out) > 0 && r.number != out[len(out)-1].number+1 {
-			break
-		}
-		r.data = whole[recordHead:]
-		out = append(out, r)
-		segment = segment[len(whole):]
+		// A number, which is not 0, ends 16 bytes behind its record's begin.
+		at = max(at+1, len(segment)-left-15)
 	}
-	return out
+	return records, end
+}
+
+// parse reads the record that buf, of recordHead bytes at least, begins with.
+func parse(buf []byte) (r record, whole bool) {
+	size := uint64(binary.LittleEndian.Uint32(buf[4:]))
+	if size > uint64(len(buf)-recordHead) {
+		return record{}, false
+	}
+	r.number, r.shipped = binary.LittleEndian.Uint64(buf[8:]), binary.LittleEndian.Uint64(buf[16:])
+	r.data = buf[recordHead : recordHead+size]
+	return r, binary.LittleEndian.Uint32(buf) == crc32.Checksum(buf[4:recordHead+size], checksums)
 }
 
 // journal is where what is appended to an embedded spool is on disk first, in two
@@ -74,6 +87,7 @@ type journal struct {
 	offset   int64     // in it
 	number   uint64    // of the last record
 	buf      []byte
+	flush    func(*os.File) error // syncData
 }
 
 // errSegmentsFull reports that the other segment holds what is not shipped yet.
@@ -82,11 +96,12 @@ var errSegmentsFull = errors.New("the journal is full")
 // openJournal opens or makes the journal in dir, of segments of size bytes, and
 // returns the records that are in it, in order.
 func openJournal(dir string, size int64) (*journal, []record, error) {
-	j := &journal{dir: dir, size: size}
+	j := &journal{dir: dir, size: size, flush: syncData}
 	var found [2][]record
+	var ends [2]int64
 	for i := range j.segments {
 		var err error
-		if found[i], err = j.openSegment(i); err != nil {
+		if found[i], ends[i], err = j.openSegment(i); err != nil {
 			j.close()
 			return nil, nil, fmt.Errorf("journal: %w", err)
 		}
@@ -98,36 +113,26 @@ func openJournal(dir string, size int64) (*journal, []record, error) {
 		j.at = 1
 	}
 	j.number = j.last[j.at]
-	j.offset = sizeOf(found[j.at])
+	j.offset = ends[j.at]
 	return j, slices.Concat(found[1-j.at], found[j.at]), nil
 }
 
-func (j *journal) openSegment(i int) ([]record, error) {
+func (j *journal) openSegment(i int) (records []record, end int64, err error) {
 	f, err := os.OpenFile(filepath.Join(j.dir, fmt.Sprintf("journal-%d", i)), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	j.segments[i] = f
 	content := make([]byte, j.size)
 	if _, err := f.ReadAt(content, 0); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+		return nil, 0, err
 	}
-	records := scan(content)
-	// What lies behind them is wiped: records that were never synced must not follow
-	// the ones that are to come.
-	end := sizeOf(records)
+	records, end = scan(content)
+	// What lies behind them is wiped: it must not follow the records that are to come.
 	if _, err := f.WriteAt(make([]byte, j.size-end), end); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return records, errors.Join(f.Sync(), syncDir(j.dir))
-}
-
-// sizeOf is how many bytes records take.
-func sizeOf(records []record) (n int64) {
-	for _, r := range records {
-		n += int64(recordHead + len(r.data))
-	}
-	return n
+	return records, end, errors.Join(f.Sync(), syncDir(j.dir))
 }
 
 // syncDir makes the names in a folder durable.
@@ -165,7 +170,7 @@ func (j *journal) write(data []byte, shipped uint64) error {
 }
 
 // sync has on disk what was written.
-func (j *journal) sync() error { return syncData(j.segments[j.at]) }
+func (j *journal) sync() error { return j.flush(j.segments[j.at]) }
 
 // skip goes on after number, up to which all is shipped: nothing that the journal
 // holds is needed then, if it does not come as far.
@@ -189,7 +194,7 @@ func (j *journal) renew() error {
 		return err
 	}
 	// One more than was written: a record of which nobody knows has a number too.
-	fresh.number = number + 1
+	fresh.number, fresh.flush = number+1, j.flush
 	*j = *fresh
 	return nil
 }

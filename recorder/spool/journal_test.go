@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,33 +30,38 @@ func TestWhatWasSyncedIsFound(t *testing.T) {
 		}
 		defer func() { j.close() }()
 		var shipped, synced uint64
+		syncedAt, syncedEnd := 0, int64(0)
 		texts := map[uint64]byte{}
 		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
 			switch rapid.IntRange(0, 9).Draw(rt, "step") {
 			case 0, 1, 2:
 				shipped = rapid.Uint64Range(shipped, j.number).Draw(rt, "shipped")
 			case 3: // a crash: of what was not synced anything may be left
-				at, offset := j.at, j.offset
-				if j.number > synced {
-					hole := rapid.Int64Range(0, offset).Draw(rt, "hole")
-					first := sizeOf(upTo(j.at, dir, synced))
-					if hole >= first && hole < offset {
-						if _, err := j.segments[at].WriteAt([]byte{0xff, 0xff, 0xff}, hole); err != nil {
-							rt.Fatal(err)
-						}
+				first := int64(0)
+				if j.at == syncedAt {
+					first = syncedEnd
+				}
+				if j.number > synced && first < j.offset {
+					hole := rapid.Int64Range(first, j.offset-1).Draw(rt, "hole")
+					if _, err := j.segments[j.at].WriteAt([]byte{0xff, 0xff, 0xff}, hole); err != nil {
+						rt.Fatal(err)
 					}
 				}
 				j.close()
 				if j, found, err = openJournal(dir, 1000); err != nil {
 					rt.Fatal(err)
 				}
-				for n := shipped + 1; n <= synced; n++ {
-					if !holds(found, n, texts[n]) {
+				for n, text := range texts {
+					switch {
+					case holds(found, n, text):
+					case n <= synced && n > shipped:
 						rt.Fatalf("record %d of %d is gone", n, synced)
+					default:
+						delete(texts, n)
 					}
 				}
 				for i, r := range found {
-					if i > 0 && r.number != found[i-1].number+1 {
+					if i > 0 && r.number <= found[i-1].number && r.number > shipped {
 						rt.Fatalf("%d follows %d", r.number, found[i-1].number)
 					}
 					if texts[r.number] != r.data[0] {
@@ -60,7 +69,7 @@ func TestWhatWasSyncedIsFound(t *testing.T) {
 					}
 				}
 				j.skip(shipped)
-				synced = j.number
+				synced, syncedAt, syncedEnd = j.number, j.at, j.offset
 			default:
 				text := rapid.Byte().Draw(rt, "text")
 				err := j.write(bytes.Repeat([]byte{text}, rapid.IntRange(1, 200).Draw(rt, "size")), shipped)
@@ -76,24 +85,11 @@ func TestWhatWasSyncedIsFound(t *testing.T) {
 					if err := j.sync(); err != nil {
 						rt.Fatal(err)
 					}
-					synced = j.number
+					synced, syncedAt, syncedEnd = j.number, j.at, j.offset
 				}
 			}
 		}
 	})
-}
-
-// upTo are a segment's records up to a number.
-func upTo(segment int, dir string, number uint64) []record {
-	content, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("journal-%d", segment)))
-	if err != nil {
-		panic(err)
-	}
-	records := scan(content)
-	for len(records) > 0 && records[len(records)-1].number > number {
-		records = records[:len(records)-1]
-	}
-	return records
 }
 
 func holds(found []record, number uint64, text byte) bool {
@@ -113,17 +109,23 @@ func FuzzScan(f *testing.F) {
 	f.Add(append(bytes.Clone(whole), whole...))
 	f.Add(record{7, 7, nil}.appendTo(nil))
 	f.Add(make([]byte, 100))
+	f.Add(record{9, 1, []byte("nine")}.appendTo(append(bytes.Clone(whole[:40]), make([]byte, 30)...)))
 	f.Fuzz(func(t *testing.T, segment []byte) {
-		var again []byte
-		records := scan(segment)
+		records, end := scan(segment)
+		rest := segment[:end]
 		for i, r := range records {
-			if r.number == 0 || i > 0 && r.number != records[i-1].number+1 {
+			if r.number == 0 || i > 0 && r.number <= records[i-1].number {
 				t.Errorf("record %d has number %d", i, r.number)
 			}
-			again = r.appendTo(again)
+			whole := r.appendTo(nil)
+			at := bytes.Index(rest, whole)
+			if at < 0 {
+				t.Fatalf("%x is not in %x", whole, rest)
+			}
+			rest = rest[at+len(whole):]
 		}
-		if !bytes.HasPrefix(segment, again) || int64(len(again)) != sizeOf(records) {
-			t.Errorf("%x is not the beginning of %x", again, segment)
+		if len(rest) > 0 {
+			t.Errorf("%x lies behind the last", rest)
 		}
 	})
 }
@@ -135,10 +137,7 @@ func TestTheNextStartShipsWhatIsLeft(t *testing.T) {
 	s := openSpool(t, Config{Dir: dir})
 	appendAll(t, s, Events, "1", "2")
 	readTexts(t, s.EventQueue(), 0, 2)
-	s.shipper.mu.Lock() // nothing is shipped from here
-	s.shipper.armed = true
-	s.shipper.timer.Stop()
-	s.shipper.mu.Unlock()
+	doNotShip(s)
 	appendAll(t, s, Events, "3", "4")
 	if err := os.CopyFS(after, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
@@ -171,9 +170,11 @@ func TestWhatWasReleasedStaysAway(t *testing.T) {
 	appendAll(t, s, Events, "1", "2")
 	readTexts(t, s.EventQueue(), 0, 2)
 	for noted := uint64(0); noted < 2; time.Sleep(time.Millisecond) {
-		s.shipper.writing.Lock()
+		if err := s.shipper.writing.Acquire(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
 		noted = s.shipper.noted
-		s.shipper.writing.Unlock()
+		s.shipper.writing.Release(1)
 	}
 	if err := s.EventQueue().Release(t.Context(), 2); err != nil {
 		t.Fatal(err)
@@ -191,9 +192,11 @@ func TestWhatWasReleasedStaysAway(t *testing.T) {
 func TestABrokenJournalIsMadeAnew(t *testing.T) {
 	s := openSpool(t, Config{})
 	appendAll(t, s, Events, "1", "2")
-	s.shipper.writing.Lock()
+	if err := s.shipper.writing.Acquire(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
 	s.shipper.journal.close()
-	s.shipper.writing.Unlock()
+	s.shipper.writing.Release(1)
 	if err := s.Append(t.Context(), Events, []byte("lost")); err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrFull) {
 		t.Errorf("nobody knows whether it was kept: %v", err)
 	}
@@ -236,5 +239,181 @@ func TestTheJournalGoesRound(t *testing.T) {
 			t.Fatal(err)
 		}
 		got += len(m.Data)
+	}
+}
+
+// doNotShip has nothing shipped of what is appended from here, as long as it is little.
+func doNotShip(s *Spool) {
+	s.shipper.mu.Lock()
+	defer s.shipper.mu.Unlock()
+	s.shipper.armed = true
+	s.shipper.timer.Stop()
+}
+
+// A flipped bit costs the entry that it is in, and is told.
+func TestADamagedEntryIsTold(t *testing.T) {
+	dir, after := t.TempDir(), t.TempDir()
+	s := openSpool(t, Config{Dir: dir})
+	doNotShip(s)
+	appendAll(t, s, Events, "one", "two", "three")
+	if err := os.CopyFS(after, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(after, "journal-0")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[bytes.Index(content, []byte("two"))] ^= 1
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var told bytes.Buffer
+	s, err = Open(t.Context(), Config{Dir: after}, slog.New(slog.NewTextHandler(&told, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := readTexts(t, s.EventQueue(), 0, 2)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got[0] != "one" || got[1] != "three" {
+		t.Errorf("got %q", got)
+	}
+	if !strings.Contains(told.String(), "lacks entries") || !strings.Contains(told.String(), "first=2 last=2") {
+		t.Errorf("told: %s", &told)
+	}
+}
+
+// What a crash left without a note is noted before the stream forgets it.
+func TestAReleaseIsNotedFirst(t *testing.T) {
+	dir, crashed, again := t.TempDir(), t.TempDir(), t.TempDir()
+	s := openSpool(t, Config{Dir: dir})
+	doNotShip(s)
+	appendAll(t, s, Events, "1", "2")
+	if err := s.shipper.writing.Acquire(t.Context(), 1); err != nil { // nothing is noted
+		t.Fatal(err)
+	}
+	signal(s.shipper.due)
+	readTexts(t, s.EventQueue(), 0, 2)
+	err := os.CopyFS(crashed, os.DirFS(dir))
+	s.shipper.writing.Release(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = openSpool(t, Config{Dir: crashed})
+	if err := s.EventQueue().Release(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(again, os.DirFS(crashed)); err != nil {
+		t.Fatal(err)
+	}
+	s = openSpool(t, Config{Dir: again})
+	appendAll(t, s, Events, "3")
+	if got := readTexts(t, s.EventQueue(), 0, 1); got[0] != "3" {
+		t.Errorf("%s comes twice", got[0])
+	}
+}
+
+// After a failed sync the system says that the next one is well: the files are not
+// trusted again, whoever asked for the sync.
+func TestAFailedSyncIsNotTriedAgain(t *testing.T) {
+	dir := t.TempDir()
+	s := openSpool(t, Config{Dir: dir})
+	doNotShip(s)
+	failing := true
+	s.shipper.journal.flush = func(f *os.File) error {
+		if failing {
+			failing = false
+			return syscall.EIO
+		}
+		return syncData(f)
+	}
+	if err := s.Put(t.Context(), Events, []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EventQueue().Release(t.Context(), 0); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("released: %v", err)
+	}
+	for err := errors.New(""); err != nil; time.Sleep(time.Millisecond) {
+		if err = s.Append(t.Context(), Events, []byte("2")); err != nil && !errors.Is(err, ErrRefused) {
+			t.Fatal(err)
+		}
+	}
+	if journalHolds(t, dir, 1) {
+		t.Error("the same file is trusted again")
+	}
+	after := t.TempDir()
+	if err := os.CopyFS(after, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if got := readTexts(t, s.EventQueue(), 0, 2); got[0] != "1" || got[1] != "2" {
+		t.Errorf("got %q", got)
+	}
+	var told bytes.Buffer
+	if s, err := Open(t.Context(), Config{Dir: after}, slog.New(slog.NewTextHandler(&told, nil))); err != nil || s.Close() != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(told.String(), "lacks entries") {
+		t.Errorf("what was never acknowledged is missed: %s", &told)
+	}
+}
+
+// journalHolds says whether a spool's journal has the entry with a number.
+func journalHolds(t *testing.T, dir string, number uint64) bool {
+	t.Helper()
+	for i := range 2 {
+		content, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("journal-%d", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		records, _ := scan(content)
+		if slices.ContainsFunc(records, func(r record) bool { return r.number == number }) {
+			return true
+		}
+	}
+	return false
+}
+
+// A journal that broke keeps its files until all that it acknowledged is shipped.
+func TestABrokenJournalIsKeptWhileItIsNeeded(t *testing.T) {
+	dir := t.TempDir()
+	s := openSpool(t, Config{Dir: dir})
+	doNotShip(s)
+	appendAll(t, s, Events, "1")
+	if err := s.shipper.writing.Acquire(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	s.shipper.broken = syscall.EIO
+	s.shipper.writing.Release(1)
+	if err := s.shipper.mend(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !journalHolds(t, dir, 1) {
+		t.Error("what was acknowledged is on disk nowhere")
+	}
+}
+
+// Nobody waits for a disk that hangs. What it takes in the end is kept.
+func TestADiskThatHangs(t *testing.T) {
+	s := openSpool(t, Config{Timeout: 100 * time.Millisecond})
+	hang := make(chan struct{})
+	s.shipper.journal.flush = func(f *os.File) error {
+		<-hang
+		return syncData(f)
+	}
+	err := s.Append(t.Context(), Events, []byte("1"))
+	if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, ErrFull) {
+		t.Errorf("nobody knows whether it is kept: %v", err)
+	}
+	if err := s.Append(t.Context(), Events, []byte("2")); !errors.Is(err, ErrRefused) {
+		t.Errorf("got %v", err)
+	}
+	close(hang)
+	for s.Append(t.Context(), Events, []byte("3")) != nil {
+		time.Sleep(time.Millisecond)
+	}
+	if got := readTexts(t, s.EventQueue(), 0, 2); got[0] != "1" || got[1] != "3" {
+		t.Errorf("got %q", got)
 	}
 }

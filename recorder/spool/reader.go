@@ -75,7 +75,7 @@ func (r *Reader) Stop() { r.messages.Stop() }
 // in a safe place.
 func (q *Queue) Release(ctx context.Context, upTo uint64) error {
 	if q.stream == eventStream && q.spool.shipper != nil {
-		if err := q.spool.shipper.settled(); err != nil {
+		if err := q.spool.shipper.settled(ctx); err != nil {
 			return fmt.Errorf("spool: releasing %s: %w", q.stream, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 type shipper struct {
 	spool *Spool
 
-	writing sync.Mutex // held while the journal is written
+	writing *semaphore.Weighted // held while the journal is written; it may hang with the disk
 	journal *journal
 	broken  error  // the journal is to be made anew
 	noted   uint64 // up to where the journal says that all is shipped
@@ -58,7 +59,7 @@ type entry struct {
 // openShipper opens the journal. What an earlier process left in it is shipped
 // first.
 func openShipper(ctx context.Context, s *Spool) (*shipper, error) {
-	sh := &shipper{spool: s, change: make(chan struct{}), due: make(chan struct{}, 1)}
+	sh := &shipper{spool: s, writing: semaphore.NewWeighted(1), change: make(chan struct{}), due: make(chan struct{}, 1)}
 	sh.timer = time.AfterFunc(time.Hour, func() { signal(sh.due) })
 	j, found, err := openJournal(s.cfg.Dir, segmentSize)
 	if err != nil {
@@ -71,8 +72,16 @@ func openShipper(ctx context.Context, s *Spool) (*shipper, error) {
 	for _, r := range found {
 		sh.shipped = max(sh.shipped, r.shipped)
 	}
+	next := sh.shipped + 1
 	for _, r := range found {
-		if r.number > sh.shipped && len(r.data) > 0 {
+		if r.number < next {
+			continue
+		}
+		if r.number != next {
+			s.log.Error("the spool's journal lacks entries: its disk is damaged, or the machine stopped before they were on it", "first", next, "last", r.number-1)
+		}
+		next = r.number + 1
+		if len(r.data) > 0 {
 			sh.entries = append(sh.entries, entry{r.number, time.Now(), r.data})
 			sh.bytes += len(r.data)
 		}
@@ -104,43 +113,6 @@ func signal(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// append puts data into the journal, and on disk where durable. What ctx and the
-// spool's time do not suffice for is refused.
-func (sh *shipper) append(ctx context.Context, data []byte, durable bool) error {
-	sh.writing.Lock()
-	defer sh.writing.Unlock()
-	if sh.broken != nil {
-		return fmt.Errorf("%w: its journal is being mended: %w", ErrRefused, sh.broken)
-	}
-	var shipped uint64
-	for {
-		var err error
-		if shipped, err = sh.takes(); err != nil {
-			return err
-		}
-		err = sh.journal.write(data, shipped)
-		if errors.Is(err, errSegmentsFull) {
-			if err := sh.drain(ctx); err != nil {
-				return err
-			}
-			continue
-		}
-		if err == nil && durable {
-			err = sh.journal.sync()
-		}
-		if err != nil {
-			sh.broken = err
-			signal(sh.due)
-			return fmt.Errorf("the spool's journal: %w", err)
-		}
-		break
-	}
-	sh.noted = max(sh.noted, shipped)
-	sh.dirty = !durable
-	sh.queue(entry{sh.journal.number, time.Now(), append([]byte(nil), data...)})
-	return nil
 }
 
 // takes says why the stream takes nothing, or up to where it has all.
@@ -217,11 +189,11 @@ func (sh *shipper) shipAll(ctx context.Context) error {
 	sh.mu.Lock()
 	sh.armed = false
 	sh.mu.Unlock()
-	for {
+	for ctx.Err() == nil {
 		batch := sh.next()
 		if len(batch) == 0 {
 			sh.note()
-			return sh.mend()
+			return sh.mend(ctx)
 		}
 		err := sh.ship(ctx, batch)
 		sh.settle(batch, err)
@@ -229,6 +201,7 @@ func (sh *shipper) shipAll(ctx context.Context) error {
 			return err
 		}
 	}
+	return ctx.Err()
 }
 
 // next are the entries of the next message.
@@ -262,7 +235,8 @@ func (sh *shipper) ship(ctx context.Context, batch []entry) error {
 	for i, e := range batch {
 		parts[i] = e.data
 	}
-	return sh.spool.publish(ctx, message(last, sh.spool.join(parts...)))
+	// The spool's time bounds it: what ctx cut off might be in the stream, or not.
+	return sh.spool.publish(context.WithoutCancel(ctx), message(last, sh.spool.join(parts...)))
 }
 
 // message is one of the events lane that has all entries up to number.
@@ -309,45 +283,6 @@ func (sh *shipper) settle(batch []entry, err error) {
 	sh.change = make(chan struct{})
 }
 
-// note writes into the journal what was shipped, so that it is not shipped again
-// after a crash. Whoever writes to the journal just now does so as well.
-func (sh *shipper) note() {
-	if !sh.writing.TryLock() {
-		return
-	}
-	defer sh.writing.Unlock()
-	shipped, _ := sh.takes()
-	if sh.broken == nil && shipped > sh.noted && sh.journal.write(nil, shipped) == nil {
-		sh.noted, sh.dirty = shipped, true
-	}
-}
-
-// settled has on disk what was shipped up to now, before the stream forgets it.
-func (sh *shipper) settled() error {
-	sh.writing.Lock()
-	defer sh.writing.Unlock()
-	if !sh.dirty || sh.broken != nil {
-		return nil
-	}
-	sh.dirty = false
-	return sh.journal.sync()
-}
-
-// mend makes a broken journal anew, once all that it acknowledged is in the stream.
-func (sh *shipper) mend() error {
-	sh.writing.Lock()
-	defer sh.writing.Unlock()
-	if sh.broken == nil {
-		return nil
-	}
-	if err := sh.journal.renew(); err != nil {
-		return err
-	}
-	sh.spool.log.Info("the spool's journal is well again")
-	sh.broken = nil
-	return nil
-}
-
 // waiting is what is on its way to the stream.
 func (sh *shipper) waiting() (bytes int, oldest time.Time) {
 	sh.mu.Lock()
@@ -358,8 +293,13 @@ func (sh *shipper) waiting() (bytes int, oldest time.Time) {
 	return sh.bytes, oldest
 }
 
-// close ends the journal after run has ended.
-func (sh *shipper) close() {
+// close ends the journal after run has ended, unless it hangs.
+func (sh *shipper) close(ctx context.Context) {
 	sh.timer.Stop()
+	if sh.writing.Acquire(ctx, 1) != nil {
+		return
+	}
+	defer sh.writing.Release(1)
+	sh.broken = errors.New("it is closed")
 	sh.journal.close()
 }

@@ -177,7 +177,7 @@ func (s *Spool) Close() error {
 		if err := s.shipper.shipAll(ending); err != nil {
 			s.log.Warn("events stay in the spool's journal until the next start", "err", err)
 		}
-		s.shipper.close()
+		s.shipper.close(ending)
 	}
 	s.shutdown()
 	return nil
