@@ -233,7 +233,7 @@ func (s *session) forwarded(op *operation) {
 		s.copying = op
 	}
 	if containsAction(sh, sqlmeta.ActionCall) {
-		op.stays = true // a procedure commits as it likes
+		op.stays.Store(true) // a procedure commits as it likes
 	}
 	if op.withhold {
 		s.mu.Lock()

@@ -10,7 +10,7 @@ func (s *session) interrupt(op *operation, p *problem) {
 
 // breakOff gives an operation an error of the gateway's own, unless it has one.
 func (o *operation) breakOff(p *problem) bool {
-	if o.stays {
+	if o.stays.Load() {
 		p.message += "; what the text has committed stays"
 	}
 	return o.problem.CompareAndSwap(nil, p)

@@ -37,7 +37,7 @@ type operation struct {
 	outcome   gate.Outcome
 	done      bool
 
-	stays bool // what it has written cannot be taken back, should its rows be withheld
+	stays atomic.Bool // what it has written cannot be taken back, should its rows be withheld
 
 	// problem is the gateway's own error, delivered in place of the result.
 	problem atomic.Pointer[problem]

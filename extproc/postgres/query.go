@@ -58,7 +58,7 @@ func (s *session) query(frame []byte) error {
 	if op.revocable() && !s.inFailed() {
 		return s.queryInTransaction(op, frame, a)
 	}
-	op.stays = op.shape.mayWrite()
+	op.stays.Store(op.shape.mayWrite())
 	if err := s.sendWhole(frame, a); err != nil {
 		return err
 	}

@@ -126,10 +126,11 @@ func (s *session) queryInTransaction(op *operation, frame []byte, a answer) erro
 	s.mu.Unlock()
 	switch {
 	case s.unsynced: // it depends on the server's version whether a Query commits there
-		op.stays = true
+		op.stays.Store(true)
 	case !own:
 	case containsAction(op.shape, sqlmeta.ActionTransaction), containsAction(op.shape, sqlmeta.ActionUnknown):
-		own, op.stays = false, true
+		own = false
+		op.stays.Store(true)
 	default:
 		s.send(appendMessage(nil, msgQuery, cstring("BEGIN")), answer{want: wantQuery, hidden: true})
 		a.hidden = true
