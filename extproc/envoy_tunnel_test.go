@@ -329,8 +329,15 @@ func TestEnvoyHoldsBackTheClientOfAHandlerThatDoesNotRead(t *testing.T) {
 // A client may send far ahead of a handler that takes one statement at a time.
 // The answer to each must come through, though it lies behind what was sent ahead.
 func TestEnvoyBringsAnAnswerThroughAFlood(t *testing.T) {
-	const statements, size = 6, 1 << 20
+	t.Run("to large statements", func(t *testing.T) { answersThroughAFlood(t, 6, 1<<20, false) })
+	// Each answer lies behind more than a statement, and so what is unread grows.
+	t.Run("to small ones, where it is needed", func(t *testing.T) { answersThroughAFlood(t, 1<<10, 8<<10, true) })
+}
+
+func answersThroughAFlood(t *testing.T, statements, size int, needed bool) {
+	t.Helper()
 	w := startWorld(t, echoServer(t), handlers{tunnel: func(_ context.Context, t *extproc.Tunnel) {
+		t.Await(needed)
 		buf := make([]byte, size)
 		for {
 			if _, err := io.ReadFull(t.Client, buf); err != nil {

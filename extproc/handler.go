@@ -43,6 +43,10 @@ type Tunnel struct {
 	// Server is the target's end, where Envoy connects to it. Its RemoteAddr is the
 	// server's host:port once that has said something, where Envoy tells it.
 	Server net.Conn
+	// Await says whether the handler needs the server before it reads on from the
+	// client, so that what it needs is not kept behind what the client sends
+	// meanwhile. It is set with Server, where both come by one way.
+	Await func(awaited bool)
 	// Dial connects to one of the target's servers where Envoy does not. The
 	// connection is closed with the tunnel.
 	Dial func(ctx context.Context) (net.Conn, error)

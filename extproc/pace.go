@@ -12,8 +12,13 @@ import (
 // somebody does, what it waits for may lie behind the unread one, so some more
 // is received and kept: a step after a while, then one after twice as long, and
 // so on. A session whose statement waits for an approval so keeps little of what
-// its client sends meanwhile, and a handler that awaits the server's answer
-// before it reads on gets it. Past the limit the session ends.
+// its client sends meanwhile. Past the limit the session ends.
+//
+// Where the handler says that it needs the server before it reads on from the client
+// (see Tunnel.Await), the steps follow each other at once: the answer lies behind
+// whatever of the client's is under way already, and Envoy takes more from the client
+// for all that is received. That is bounded twice, by the limit and by what all streams
+// together may borrow for it; beyond, the pace is as above.
 //
 // The stream's mutex guards it.
 type pace struct {
@@ -22,7 +27,13 @@ type pace struct {
 	paused  bool
 	timer   *time.Timer
 	ways    [2]way
+	awaited bool // the handler needs the server before it reads on from the client
+	loan    int  // bytes that the client's way has of what all streams share
 }
+
+// minAverage is how large the client's unread chunks must be, in bytes, taken
+// together, for more of them to be received at once: each costs memory of its own.
+const minAverage = 4 << 10
 
 // way is how far one direction is behind.
 type way struct {
@@ -40,6 +51,10 @@ func (p *pace) init(s *stream) {
 
 func (p *pace) reset(dir direction) {
 	p.ways[dir] = way{allowed: p.s.cfg.Window, wait: p.s.cfg.StallDelay}
+	if dir == request && p.loan > 0 {
+		p.s.ahead.Add(-int64(p.loan))
+		p.loan = 0
+	}
 }
 
 // admit returns when the next message may be received.
@@ -52,7 +67,7 @@ func (p *pace) admit() error {
 			return nil
 		}
 		if p.starved(dir.opposite()) {
-			if w := &p.ways[dir]; w.over() {
+			if w := &p.ways[dir]; w.over() || p.hurries(dir) {
 				*w = way{allowed: w.allowed + p.s.cfg.Window, wait: 2 * w.wait}
 				if w.allowed > p.s.cfg.MaxBuffered {
 					return ErrOverrun
@@ -76,6 +91,28 @@ func (p *pace) full() (direction, bool) {
 		}
 	}
 	return 0, false
+}
+
+// hurries says that a step is due at once, and borrows it.
+func (p *pace) hurries(dir direction) bool {
+	unread, step := &p.s.half[dir].arrived, p.s.cfg.Window
+	if !p.awaited || dir != request || p.ways[dir].allowed+step > p.s.cfg.MaxBuffered || unread.size < unread.count()*minAverage {
+		return false
+	}
+	if p.s.ahead.Add(int64(step)) > int64(p.s.cfg.MaxAhead) {
+		p.s.ahead.Add(-int64(step))
+		return false
+	}
+	p.loan += step
+	return true
+}
+
+// await notes whether the handler needs the server before it reads on.
+func (p *pace) await(awaited bool) {
+	p.awaited = awaited
+	if awaited {
+		p.wanted()
+	}
 }
 
 // starved says that somebody waits for a direction and has nothing to read.

@@ -14,6 +14,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	filterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
@@ -232,6 +233,80 @@ func TestPace(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestPaceWhereTheServerIsNeeded: what a client sends ahead of an answer that its
+// session needs is received at once, as far as there is room for it.
+func TestPaceWhereTheServerIsNeeded(t *testing.T) {
+	const kib = 1 << 10
+	cfg := Config{Window: 4 * kib, MaxBuffered: 32 * kib, MaxAhead: 40 * kib, StallDelay: time.Second}
+	// flooded has sessions flooded one after the other, and returns how many bytes of
+	// each were taken. after, if any, is told of each session's tunnel and its end.
+	flooded := func(t *testing.T, chunk, sessions int, prepare func(*Tunnel), after func(*Tunnel, <-chan error)) (taken []int) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		tunnels := make(chan *Tunnel, 1)
+		s, err := New(cfg, oneTarget{tunnel: func(ctx context.Context, c *Tunnel) {
+			prepare(c)
+			tunnels <- c
+			_, _ = c.Server.Read(make([]byte, 1))
+			<-ctx.Done()
+		}}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		for range sessions {
+			w, ended := newWire(ctx), make(chan error, 1)
+			all.Go(func() { ended <- s.Process(w) })
+			w.in <- marshal(t, firstRequest("CONNECT"))
+			w.in <- marshal(t, okResponse())
+			taken = append(taken, w.flood(t, request, chunk))
+			if c := <-tunnels; after != nil {
+				after(c, ended)
+			}
+		}
+		cancel()
+		all.Wait()
+		if left := s.ahead.Load(); left != 0 {
+			t.Errorf("%d bytes are still borrowed", left)
+		}
+		return taken
+	}
+	needed := func(c *Tunnel) { c.Await(true) }
+	for name, c := range map[string]struct {
+		chunk    int
+		prepare  func(*Tunnel)
+		after    func(*Tunnel, <-chan error)
+		sessions int
+		want     []int
+	}{
+		"at once, up to the limit of a session": {chunk: 4 * kib, prepare: needed, want: []int{32 * kib}},
+		"not where it is needed no more": {chunk: 4 * kib, want: []int{4 * kib},
+			prepare: func(c *Tunnel) { c.Await(true); c.Await(false) }},
+		"not in small pieces, which cost more than they hold": {chunk: kib, prepare: needed, want: []int{4 * kib}},
+		"of all together no more than they may borrow": {chunk: 4 * kib, prepare: needed, sessions: 3,
+			want: []int{32 * kib, 16 * kib, 4 * kib}},
+		"what was read is given back": {chunk: 4 * kib, prepare: needed, sessions: 2, want: []int{32 * kib, 32 * kib},
+			after: func(c *Tunnel, _ <-chan error) { _, _ = io.ReadFull(c.Client, make([]byte, 32*kib)) }},
+		"what a statement's wait for people finds stays as it is, and ends nothing": {chunk: 4 * kib, prepare: needed, want: []int{32 * kib},
+			after: func(c *Tunnel, ended <-chan error) {
+				c.Await(false)
+				select {
+				case err := <-ended:
+					t.Errorf("%s: ended with %v", t.Name(), err)
+				case <-time.After(127 * time.Second): // as long as if it had come slowly
+				}
+			}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				if diff := cmp.Diff(c.want, flooded(t, c.chunk, max(c.sessions, 1), c.prepare, c.after)); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
 }
 
 // TestNilOnlyAfterTheEnd: a stream on which something is wrong ends with an

@@ -79,6 +79,9 @@ func (q *queue) push(c chunk) {
 	q.size += c.left
 }
 
+// count is how many chunks there are.
+func (q *queue) count() int { return len(q.chunks) - q.head }
+
 // read copies as much as there is, up to len(p).
 func (q *queue) read(p []byte) int {
 	n := 0

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -25,6 +26,11 @@ type Config struct {
 	// somebody waits for the other one. Past it the session ends; with the other
 	// defaults that takes months. Default 8 MiB.
 	MaxBuffered int
+	// MaxAhead is how many bytes of clients may lie unread over all sessions, beyond
+	// each one's Window, because they came ahead of an answer of the server's that
+	// their session needs first (see Tunnel.Await). Past it such a session waits as
+	// any other does. Default 64 MiB.
+	MaxAhead int
 	// StallDelay is how long a full direction and one that is waited for may
 	// stand still before more is received. It doubles with each Window. Default
 	// 5 ms.
@@ -44,12 +50,15 @@ type Config struct {
 func (c *Config) setDefaults() error {
 	setDefault(&c.Window, 256<<10)
 	setDefault(&c.MaxBuffered, 8<<20)
+	setDefault(&c.MaxAhead, 64<<20)
 	setDefault(&c.StallDelay, 5*time.Millisecond)
 	setDefault(&c.ChunkSize, 128<<10)
 	setDefault(&c.Linger, 10*time.Second)
 	switch {
 	case c.Window < 0 || c.MaxBuffered < c.Window:
 		return fmt.Errorf("extproc: a window of %d bytes does not fit into %d buffered", c.Window, c.MaxBuffered)
+	case c.MaxAhead < 0:
+		return errors.New("extproc: a negative MaxAhead")
 	case c.ChunkSize < 0 || c.ChunkSize > maxChunkSize:
 		return fmt.Errorf("extproc: chunks of %d bytes: at most %d are possible", c.ChunkSize, maxChunkSize)
 	case c.StallDelay < 0 || c.Linger < 0:
@@ -79,6 +88,7 @@ type Server struct {
 	metrics  *metrics
 	pool     mem.BufferPool
 
+	ahead    atomic.Int64 // of MaxAhead, what is borrowed
 	sessions *drain.Group
 }
 

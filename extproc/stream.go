@@ -23,6 +23,7 @@ type stream struct {
 	metrics *metrics
 	grpc    grpc.ServerStream
 	pool    mem.BufferPool
+	ahead   *atomic.Int64 // bytes that all streams have borrowed (see pace)
 
 	mu           sync.Mutex
 	half         [2]half
@@ -49,7 +50,7 @@ type stream struct {
 }
 
 func (s *Server) newStream(g grpc.ServerStream, onEnd context.CancelFunc) *stream {
-	st := &stream{cfg: &s.cfg, metrics: s.metrics, grpc: g, pool: s.pool, onEnd: onEnd, done: make(chan struct{})}
+	st := &stream{cfg: &s.cfg, metrics: s.metrics, grpc: g, pool: s.pool, ahead: &s.ahead, onEnd: onEnd, done: make(chan struct{})}
 	st.half[request].init(&st.mu)
 	st.half[response].init(&st.mu)
 	st.pace.init(st)
@@ -172,6 +173,15 @@ func (s *stream) release() {
 	defer s.mu.Unlock()
 	s.half[request].arrived.clear()
 	s.half[response].arrived.clear()
+	s.pace.await(false)
+	s.pace.reset(request)
+}
+
+// await is Tunnel.Await.
+func (s *stream) await(awaited bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pace.await(awaited)
 }
 
 func protocolError(what string) error { return fmt.Errorf("%w: %s", ErrProtocol, what) }

@@ -41,7 +41,7 @@ func (s *Server) serveTunnel(ctx context.Context, st *stream, target string, hea
 	}
 	defer t.SignedIn()
 	client, server := st.newConn(request, peer.Address), st.newConn(response, target)
-	t.Client, t.Server = client, server
+	t.Client, t.Server, t.Await = client, server, st.await
 	if !s.run(ctx, target, func() { handler.ServeTunnel(ctx, t) }) {
 		st.fail(errPanic)
 	}

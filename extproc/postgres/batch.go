@@ -217,6 +217,11 @@ func (s *session) await(ctx context.Context, cond func() bool) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if cond() {
+		return nil
+	}
+	s.needServer(true)
+	defer s.needServer(false)
 	for !cond() {
 		if s.closed.Load() || ctx.Err() != nil {
 			return errEnded

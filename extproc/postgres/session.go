@@ -52,8 +52,9 @@ type session struct {
 
 	clientConn net.Conn // written by either side, whole messages under clientMu
 	clientMu   sync.Mutex
-	cut        bool     // the client will get nothing more: it has a part of a message, or the last word
-	serverConn net.Conn // written by the client's side, but for failTransaction
+	cut        bool              // the client will get nothing more: it has a part of a message, or the last word
+	serverConn net.Conn          // written by the client's side, but for failTransaction
+	needServer func(needed bool) // before more is read from the client: see extproc.Tunnel.Await
 
 	batch       batch
 	chain       chain
@@ -135,10 +136,13 @@ func (h *Handler) newSession(t *extproc.Tunnel, g *greeting, p gate.Principal, d
 			ID: gate.NewID(), Started: time.Now(), Principal: p, Target: h.cfg.Target, Database: database, Replication: string(g.params.replication),
 			Client: gate.Client{Address: t.Peer.Address, TLS: g.tlsVersion(&t.Peer), Application: g.params.app, SignIn: string(g.way)},
 		},
-		client: g.reader, clientConn: g.conn, replication: g.params.replication,
+		client: g.reader, clientConn: g.conn, needServer: t.Await, replication: g.params.replication,
 		statements: newNames(), portals: newNames(), clientEnd: make(chan struct{}), serverEnd: make(chan struct{}),
 	}
 	s.gate.Settings, s.gate.Risks = g.params.facts()
+	if s.needServer == nil {
+		s.needServer = func(bool) {}
+	}
 	s.batch.copyFrom = -1
 	s.changed.L = &s.mu
 	return s
