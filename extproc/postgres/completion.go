@@ -131,6 +131,9 @@ func (s *session) ready(frame []byte) error {
 	s.changed.Broadcast()
 	s.mu.Unlock()
 	s.touch()
+	if a.op != nil && a.op.done { // it failed, and its end may be on record: nothing of it can follow
+		a.op = nil
+	}
 	if a.op != nil {
 		if a.want == wantCall {
 			a.op.outcome.Tag = "CALL"
