@@ -145,19 +145,20 @@ func (s *session) describe(frame []byte) error {
 		return err
 	}
 	if b == nil {
-		return s.unknownPortal(m.name, frame, answer{want: wantDescribe, portal: true})
+		return s.unknownPortal(m.name, false)
 	}
 	s.send(frame, answer{want: wantDescribe, portal: true})
 	return nil
 }
 
-// unknownPortal refuses a message about a portal that there is not. In a failed
-// transaction nothing can run, so there the server says what it has to say: it may
-// have the portal of a query that failed.
-func (s *session) unknownPortal(name string, frame []byte, a answer) error {
-	failed := false
+// unknownPortal refuses a message about a portal that there is not. A failed
+// transaction may have the portal of the Query that failed, so there the server says
+// what it has to say of it. It is only ever asked to describe it: the plan of such a
+// portal is gone, and PostgreSQL 18 that is to execute it may crash.
+func (s *session) unknownPortal(name string, executes bool) error {
+	aborted := false
 	err := s.await(s.ctx, func() bool {
-		failed = s.txStatus == txFailed
+		aborted = s.txStatus == txFailed
 		return s.queue.n == 0
 	})
 	switch {
@@ -165,10 +166,13 @@ func (s *session) unknownPortal(name string, frame []byte, a answer) error {
 		return err
 	case s.skips(): // what was waited for has failed
 		return nil
-	case !failed:
+	case !aborted:
 		return s.refuseExtended(noPortal(name))
 	}
-	s.send(frame, a)
+	s.send(appendMessage(nil, msgDescribe, []byte{'P'}, cstring(name)), answer{want: wantDescribe, portal: true, hidden: executes})
+	if executes { // a portal without rows can be described: what comes next fails, as all does there
+		return s.refuseExtended(failed(codeInvalidCursor, "portal \"%s\" does not exist", name))
+	}
 	return nil
 }
 
@@ -218,7 +222,7 @@ func (s *session) execute(frame []byte) error {
 			return err
 		}
 		if b == nil {
-			return s.unknownPortal(m.name, frame, answer{want: wantExecute})
+			return s.unknownPortal(m.name, true)
 		}
 		if err := s.begin(b.shape); err != nil || s.refusing {
 			return err

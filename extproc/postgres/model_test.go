@@ -448,6 +448,30 @@ func (c *talked) losesTransaction() bool {
 	return false
 }
 
+// sparing leaves out what may crash PostgreSQL 18.4 itself: the Execute of a portal that a
+// failed Query has left behind (TestPortalOfAFailedQuery says what it does here). It is
+// certain that there is none behind a Bind in the same segment, which the server does
+// not go beyond where it fails.
+func sparing(messages []pgproto3.FrontendMessage) (kept []pgproto3.FrontendMessage) {
+	left, bound := false, false
+	for _, m := range messages {
+		switch m := m.(type) {
+		case *pgproto3.Query:
+			left, bound = left || m.String != "BEGIN", false
+		case *pgproto3.Sync:
+			bound = false
+		case *pgproto3.Bind:
+			bound = bound || m.DestinationPortal == ""
+		case *pgproto3.Execute:
+			if m.Portal == "" && left && !bound {
+				continue
+			}
+		}
+		kept = append(kept, m)
+	}
+	return kept
+}
+
 // modelPatience is how long a conversation may take. One that takes longer hangs.
 const modelPatience = 20 * time.Second
 
@@ -525,9 +549,7 @@ func (w *modelServers) differs(t rapid.TB, c *talked) (diff string, known bool) 
 // conversations without it: message by message the client must see the same,
 // whatever is refused, wherever the bytes are cut.
 func TestModel(t *testing.T) {
-	// The same conversations each time, unless others are asked for: once in some 20,000
-	// PostgreSQL 18.4 itself crashes, at an Execute of the portal that a failed Query left
-	// behind in a failed transaction.
+	// The same conversations each time, unless others are asked for.
 	if seed := flag.Lookup("rapid.seed"); seed.Value.String() == "0" {
 		if err := flag.Set("rapid.seed", "1"); err != nil {
 			t.Fatal(err)
@@ -538,12 +560,15 @@ func TestModel(t *testing.T) {
 	defer w.tellLog()
 	rapid.Check(t, func(t *rapid.T) {
 		c := &talked{}
-		waits := []int{0} // a client waits where the server has been asked to say what it has
 		for _, step := range rapid.SliceOfN(rapid.Custom(modelMessages), 1, 20).Draw(t, "steps") {
 			c.messages = append(c.messages, step...)
-			switch step[len(step)-1].(type) {
+		}
+		c.messages = sparing(c.messages)
+		waits := []int{0} // a client waits where the server has been asked to say what it has
+		for i, m := range c.messages {
+			switch m.(type) {
 			case *pgproto3.Query, *pgproto3.Sync, *pgproto3.Flush, *pgproto3.FunctionCall:
-				waits = append(waits, len(c.messages))
+				waits = append(waits, i+1)
 			}
 		}
 		for _, m := range c.messages {

@@ -29,8 +29,12 @@ func (s *session) query(frame []byte) error {
 	if err != nil {
 		return err
 	}
+	named := len(changes) > 0
 	// A query drops the unnamed statement, whether it fails or not.
 	changes = append(changes, change{of: &s.statements, at: always})
+	if !sh.empty() && s.hasUnnamedPortal() {
+		changes = append(changes, change{of: &s.portals, at: always})
+	}
 	a := answer{want: wantQuery, changes: changes}
 	if sh.empty() {
 		// What the analysis took for nothing is forwarded as nothing.
@@ -45,7 +49,7 @@ func (s *session) query(frame []byte) error {
 		return s.refuseQuery(p)
 	}
 	a.op = op
-	inSteps := s.replication == "" && !s.unsynced && len(changes) == 1 && len(sh.analysis.Statements) == 1 && op.revocable()
+	inSteps := s.replication == "" && !s.unsynced && !named && len(sh.analysis.Statements) == 1 && op.revocable()
 	if inSteps || len(frame) > fullBatch {
 		if err := s.makeWay(op); err != nil {
 			return err
@@ -63,6 +67,15 @@ func (s *session) query(frame []byte) error {
 		return err
 	}
 	return s.endSegment()
+}
+
+// hasUnnamedPortal says whether there may be a portal that a Query replaces by its own,
+// which is gone when it ends; one that fails may leave it behind (unknownPortal).
+func (s *session) hasUnnamedPortal() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, settled := s.portals.find("")
+	return b != nil || !settled
 }
 
 // inFailed says that the server will refuse what comes now, since the transaction has

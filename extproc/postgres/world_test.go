@@ -225,6 +225,7 @@ type world struct {
 	handler *Handler
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
+	ends    sync.Once
 }
 
 // fixedCatalog is a catalog that does not change.
@@ -372,10 +373,10 @@ func (w *world) serve(upstream string) string {
 			}()
 		}
 	}()
+	w.ends.Do(func() { w.t.Cleanup(w.wg.Wait) }) // when all of the gateways are closed
 	w.t.Cleanup(func() {
 		l.Close()
 		cancel()
-		w.wg.Wait()
 	})
 	return l.Addr().String()
 }

@@ -100,7 +100,9 @@ func (s *session) queryInSteps(op *operation, text string) error {
 	s.send(appendMessage(nil, msgParse, []byte{0}, cstring(text), []byte{0, 0}), answer{
 		want: wantParse, hidden: true, op: op, changes: []change{{of: &s.statements}},
 	})
-	s.send(appendMessage(nil, msgBind, make([]byte, 2+3*2)), answer{want: wantBind, hidden: true, op: op})
+	s.send(appendMessage(nil, msgBind, make([]byte, 2+3*2)), answer{
+		want: wantBind, hidden: true, op: op, changes: []change{{of: &s.portals}},
+	})
 	late := op.shape.action != sqlmeta.ActionSelect
 	s.send(appendMessage(nil, msgDescribe, []byte{'P', 0}), answer{want: wantDescribe, portal: true, late: late, op: op})
 	s.send(appendMessage(nil, msgExecute, make([]byte, 1+4)), answer{want: wantExecute, late: true, op: op})
