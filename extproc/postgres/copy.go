@@ -66,9 +66,10 @@ func (s *session) copyMessage(kind byte, size int) error {
 }
 
 // endCopyMessage forwards CopyDone or CopyFail, which ends the data only when all of
-// it has come: a client may leave in the middle of it.
+// it has come: a client may leave in the middle of it. It is forwarded as the server
+// reads it, without what stands behind.
 func (s *session) endCopyMessage(size int) error {
-	if size > maxToken {
+	if size > maxSmall {
 		return fatal(codeProtocolViolation, "invalid message length")
 	}
 	frame, err := s.client.take(size)
@@ -87,8 +88,22 @@ func (s *session) endCopyMessage(size int) error {
 	if s.batch.copyFrom < 0 {
 		s.batch.copyFrom = len(s.batch.out)
 	}
-	s.batch.out = append(s.batch.out, frame...)
+	s.batch.out = append(s.batch.out, canonicalEnd(frame)...)
 	return nil
+}
+
+// canonicalEnd is CopyDone or CopyFail with what the server reads of it. A CopyFail
+// without a reason that can be read fails the COPY all the same.
+func canonicalEnd(frame []byte) []byte {
+	if frame[0] == msgCopyDone {
+		return appendMessage(nil, msgCopyDone)
+	}
+	c := body(frame)
+	reason := c.string()
+	if c.wrong != "" {
+		reason = c.wrong.Error()
+	}
+	return appendMessage(nil, msgCopyFail, cstring(reason))
 }
 
 // outsideCopy says whether a message that is not COPY data can be handled now.
