@@ -192,7 +192,7 @@ func TestRevisionFollowsTheContent(t *testing.T) {
 // Every decision is by one whole revision while revisions change under it.
 func TestDecideWhileReloading(t *testing.T) {
 	dir := bundleOf(t, "a.rego", allows)
-	e := engineWith(t, Config{Bundle: dir})
+	e := engineWith(t, Config{Bundle: dir, Timeout: time.Hour}) // however busy the machine is
 	allowed := e.Status().Revision
 	stop := make(chan struct{})
 	var deciders sync.WaitGroup

@@ -257,6 +257,9 @@ func (r *rig) jsonRow(reader *Reader, query string) string {
 		}
 		out = append(out, one)
 	}
+	if err := rows.Err(); err != nil {
+		return err.Error()
+	}
 	if len(out) != 1 {
 		raw, _ := json.Marshal(out)
 		return string(raw)
