@@ -560,15 +560,12 @@ func TestModel(t *testing.T) {
 	defer w.tellLog()
 	rapid.Check(t, func(t *rapid.T) {
 		c := &talked{}
-		for _, step := range rapid.SliceOfN(rapid.Custom(modelMessages), 1, 20).Draw(t, "steps") {
-			c.messages = append(c.messages, step...)
-		}
-		c.messages = sparing(c.messages)
 		waits := []int{0} // a client waits where the server has been asked to say what it has
-		for i, m := range c.messages {
-			switch m.(type) {
+		for _, step := range rapid.SliceOfN(rapid.Custom(modelMessages), 1, 20).Draw(t, "steps") {
+			c.messages = sparing(append(c.messages, step...))
+			switch step[len(step)-1].(type) {
 			case *pgproto3.Query, *pgproto3.Sync, *pgproto3.Flush, *pgproto3.FunctionCall:
-				waits = append(waits, i+1)
+				waits = append(waits, len(c.messages))
 			}
 		}
 		for _, m := range c.messages {
