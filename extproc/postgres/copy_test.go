@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	pgserver "github.com/weir-gateway/weir/integration/postgres"
 )
 
 // A client may send COPY data before the server has asked for it, more than any
@@ -44,4 +46,36 @@ func TestCopyDataBeforeTheServerAsks(t *testing.T) {
 	}
 	c.send(append(script, &pgproto3.CopyDone{}, &pgproto3.Query{String: "SELECT 1"})...)
 	sees(t, c.until(2), "copy in", "done COPY 64", "ready I", "columns text", "row SELECT 1", "done SELECT 1", "ready I")
+}
+
+// However the end of COPY data is written, the server hears what it reads of it, and the
+// session goes on.
+func TestEndsOfCopyData(t *testing.T) {
+	w, server := realWorld(t, pgserver.Options{Auth: pgserver.Trust})
+	for name, test := range map[string]struct{ end, heard, want string }{
+		"as it should be":          {end: "no\x00", heard: "no\x00", want: "ERROR 57014"},
+		"a reason without an end":  {end: "no", heard: "invalid string in message\x00", want: "ERROR 57014"},
+		"nothing":                  {end: "", heard: "invalid string in message\x00", want: "ERROR 57014"},
+		"more than a reason":       {end: "no\x00more", heard: "no\x00", want: "ERROR 57014"},
+		"more than CopyDone holds": {end: "c more", want: "done COPY 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			kind, fields := byte(msgCopyFail), test.end
+			if test.want == "done COPY 1" {
+				kind = msgCopyDone
+			}
+			upstream, toServer := tap(t, server.Addr())
+			c := dialRaw(t, w.serve(upstream))
+			c.send(&pgproto3.Query{String: "COPY notes (body) FROM STDIN"}, &pgproto3.CopyData{Data: []byte("x\n")},
+				rawFrame(appendMessage(nil, kind, []byte(fields))), &pgproto3.Query{String: "SELECT 1"})
+			sees(t, c.until(2), "copy in", test.want, "ready I", "columns ?column?", "row 1", "done SELECT 1", "ready I")
+			_ = c.conn.Close()
+			waitFor(t, func() bool { return w.handler.live.Count() == 0 })
+			for _, l := range toServer().lines {
+				if l.to == '>' && l.kind == string(kind) && string(l.body) != test.heard {
+					t.Errorf("the server heard %q", l.body)
+				}
+			}
+		})
+	}
 }
