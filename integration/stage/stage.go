@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/weir-gateway/weir/integration/issuer"
 	"github.com/weir-gateway/weir/integration/parts"
@@ -135,10 +136,16 @@ const (
 	ports     = 15_000
 )
 
-// FreeAddress is one of the loopback on which nobody listens.
+// given are the addresses that FreeAddress has given so far.
+var given sync.Map
+
+// FreeAddress is one of the loopback on which nobody listens, and another each time.
 func FreeAddress() (string, error) {
 	for range 100 {
 		address := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(ports))
+		if _, again := given.LoadOrStore(address, true); again {
+			continue
+		}
 		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 		if err == nil {
 			return address, l.Close()
