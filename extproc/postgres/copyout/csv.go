@@ -12,6 +12,7 @@ type csv struct {
 	header bool // comes next
 	seen   int  // of a row that is not whole: looked at up to here
 	quoted bool // which is within quotes
+	single bool // rows have one column
 }
 
 func (c *csv) next(data []byte) (int, error) {
@@ -119,7 +120,7 @@ func (c *csv) encode(dst []byte, column int, value []byte) []byte {
 }
 
 func (c *csv) needsQuotes(value []byte) bool {
-	if string(value) == c.Null || string(value) == `\.` {
+	if string(value) == c.Null || c.single && string(value) == `\.` { // which, alone on a line, could be an end marker
 		return true
 	}
 	for _, b := range value {

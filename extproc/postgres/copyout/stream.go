@@ -79,7 +79,7 @@ func New(f Format, cells []mask.Cell, maxRow int) (*Stream, error) {
 	case Text:
 		s.rows = &text{Format: f, header: f.Header}
 	case CSV:
-		s.rows = &csv{Format: f, header: f.Header}
+		s.rows = &csv{Format: f, header: f.Header, single: len(cells) == 1}
 	case Binary:
 		s.rows = &binaryRows{}
 	default:

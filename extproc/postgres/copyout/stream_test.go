@@ -51,6 +51,7 @@ func TestStream(t *testing.T) {
 		"csv force quote":    {with(plainCSV, func(f *Format) { f.Quoted = []bool{true, false} }), []mask.Cell{hide, hide}, "\"a\",b\n\"\",\n", "\"HIDDEN\",HIDDEN\n\"HIDDEN\",\n"},
 		"csv header":         {with(plainCSV, func(f *Format) { f.Header = true }), []mask.Cell{hide, nil}, "\"a\nb\",c\nx,y\n", "\"a\nb\",c\nHIDDEN,y\n"},
 		"csv end marker":     {plainCSV, []mask.Cell{keep}, "\"\\.\"\n", "\"\\.\"\n"},
+		"csv no end marker":  {plainCSV, []mask.Cell{keep, keep}, "\\.,1\n", "\\.,1\n"},
 		"no columns":         {plainText, []mask.Cell{hide}, "\n\n", "HIDDEN\nHIDDEN\n"},
 		"binary": {
 			Format{Kind: Binary}, []mask.Cell{nil, hide, hide, drop},
