@@ -253,18 +253,29 @@ func (c *Catalog) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.Timeout)
 	defer cancel()
 	c.questions.close(ctx)
+	closeIdle(ctx, &c.mu, &c.conn, func() <-chan struct{} {
+		if c.flight == nil {
+			return nil
+		}
+		return c.flight.done
+	})
+}
+
+// closeIdle closes a connection once nothing that uses it is under way. flight is called
+// with mu and says when what is under way ends, nil where nothing is.
+func closeIdle(ctx context.Context, mu *sync.Mutex, conn **pgx.Conn, flight func() <-chan struct{}) {
 	for {
-		c.mu.Lock()
-		flight := c.flight
-		if flight == nil {
-			if c.conn != nil {
-				_ = c.conn.Close(ctx)
-				c.conn = nil
+		mu.Lock()
+		done := flight()
+		if done == nil {
+			if *conn != nil {
+				_ = (*conn).Close(ctx)
+				*conn = nil
 			}
-			c.mu.Unlock()
+			mu.Unlock()
 			return
 		}
-		c.mu.Unlock()
-		<-flight.done
+		mu.Unlock()
+		<-done
 	}
 }

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -232,27 +233,15 @@ func (qs *questions) drop(ctx context.Context, err error) error {
 }
 
 func names(set map[string]struct{}) []string {
-	out := make([]string, 0, len(set))
-	for name := range set {
-		out = append(out, name)
-	}
-	return out
+	return slices.AppendSeq(make([]string, 0, len(set)), maps.Keys(set))
 }
 
 // close waits for what is under way and closes the connection.
 func (qs *questions) close(ctx context.Context) {
-	for {
-		qs.mu.Lock()
-		flight := qs.flight
-		if flight == nil {
-			if qs.conn != nil {
-				_ = qs.conn.Close(ctx)
-				qs.conn = nil
-			}
-			qs.mu.Unlock()
-			return
+	closeIdle(ctx, &qs.mu, &qs.conn, func() <-chan struct{} {
+		if qs.flight == nil {
+			return nil
 		}
-		qs.mu.Unlock()
-		<-flight.done
-	}
+		return qs.flight.done
+	})
 }
