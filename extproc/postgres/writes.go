@@ -11,9 +11,9 @@ import (
 // What a statement has written stays when its rows are withheld after it was
 // committed, and what it was judged under can be changed back then (confirm). In the
 // extended protocol nothing is committed before the Sync, unless the client has begun
-// a transaction. So the Sync behind such a statement waits until it is certain that the client may have them, and
-// where it may not the server is made to fail first. Whatever else may commit waits
-// in the same way: a COMMIT ahead of the Sync, a Query in its place.
+// a transaction. So the Sync behind such a statement waits until it is certain that the
+// client may have them, and where it may not the server is made to fail first. Whatever
+// else may commit waits in the same way: a COMMIT ahead of the Sync, a Query in its place.
 
 // revocable says that an operation is to be confirmed, or that it writes and returns rows
 // that the decision may yet withhold.
