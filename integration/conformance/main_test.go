@@ -75,7 +75,7 @@ func (s *suite) start() error {
 	s.stage, err = stage.Start(ctx, stage.Options{
 		Dir: filepath.Join(s.dir, "stage"), Weir: weir,
 		Postgres: func(o *postgres.Options) {
-			o.SQL = append(o.SQL, "CREATE ROLE "+superRole+" SUPERUSER LOGIN PASSWORD '"+stage.Credentials()["shop"]+"'", "CREATE DATABASE left_side", "CREATE DATABASE right_side")
+			o.SQL = append(o.SQL, stage.CreateSuperuser(superRole), "CREATE DATABASE left_side", "CREATE DATABASE right_side")
 		},
 		Edit: func(c *stage.Settings) {
 			c.Policy, c.Classification = policy, "canaries.yaml"
@@ -108,8 +108,7 @@ func (s *suite) targets(c *stage.Settings, names ...string) {
 			panic(err)
 		}
 		s.listen[name] = address
-		c.Targets += fmt.Sprintf("  %s: {kind: postgres, listen: %s, databases: [\"*\"], upstream: {address: %s, user: %s, password: secret:shop, database: left_side, tls: verify-full, ca: file:%s, server_name: localhost}}\n",
-			name, address, c.Database, superRole, c.CA)
+		c.AddSuperuserTarget(name, address, superRole, "left_side")
 	}
 }
 

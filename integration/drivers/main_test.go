@@ -87,7 +87,7 @@ func (s *suite) start() error {
 		Dir: filepath.Join(s.dir, "stage"), Weir: weir, Transport: transport,
 		Postgres: func(o *postgres.Options) {
 			o.Settings = settings
-			o.SQL = append(o.SQL, "CREATE ROLE "+superRole+" SUPERUSER LOGIN PASSWORD '"+stage.Credentials()["shop"]+"'")
+			o.SQL = append(o.SQL, stage.CreateSuperuser(superRole))
 			plain = *o
 			plain.Dir = filepath.Join(s.dir, "plain")
 		},
@@ -95,8 +95,7 @@ func (s *suite) start() error {
 			c.Policy = policy
 			c.Classification = "none.yaml"
 			c.Shop = "    databases: [\"*\"]\n"
-			c.Targets = fmt.Sprintf("  super: {kind: postgres, listen: %s, %sdatabases: [\"*\"], upstream: {address: %s, user: %s, password: secret:shop, database: shop, tls: verify-full, ca: file:%s, server_name: localhost}}\n",
-				s.super, superTransport(), c.Database, superRole, c.CA)
+			c.AddSuperuserTarget("super", s.super, superRole, "shop")
 		},
 	})
 	if err != nil {
@@ -114,13 +113,6 @@ func (s *suite) start() error {
 	path, err := s.stage.Weir(ctx, nil, "ca", "--path")
 	s.ca = strings.TrimSpace(path)
 	return err
-}
-
-func superTransport() string {
-	if transport == "" {
-		return ""
-	}
-	return "transport: " + transport + ", "
 }
 
 func (s *suite) stop() error {

@@ -25,7 +25,7 @@ type Settings struct {
 	Web            string // host:port
 	Policy         string // folder
 	Classification string // file
-	Transport      string // of the target shop, "" for the default
+	Transport      string // of the target shop and of AddSuperuserTarget, "" for the default
 	Shop           string // further lines of the target shop, indented by four
 	Targets        string // further targets, indented by two
 	Extra          string // YAML at top level
