@@ -18,6 +18,9 @@ type Classification struct {
 	shapes    []shape // of the wildcards in use, so that a lookup tries no others
 	paths     map[string][]PathClass
 	detectors map[string][]string
+	harmless  map[columnKey]bool  // columns and patterns with an empty list
+	plain     map[string][]string // paths with an empty list
+	lines     []Line
 	targets   []string
 	revision  string
 }
@@ -88,6 +91,51 @@ func (c *Classification) Classes(target string) []string {
 		}
 	}
 	return found
+}
+
+// Harmless says that a line for this column, or a pattern that it matches, has an
+// empty list: somebody looked at it, and it is not sensitive. It takes no class
+// away that another line gives; it only keeps `weir classify` from asking again.
+func (c *Classification) Harmless(target, schema, table, column string) bool {
+	k := columnKey{target, schema, table, column}
+	for s := range shape(1 << 4) {
+		if c.harmless[s.of(k)] {
+			return true
+		}
+	}
+	return false
+}
+
+// HarmlessPath says the same of a JSONPath, as it is written.
+func (c *Classification) HarmlessPath(target, path string) bool {
+	return slices.Contains(c.plain[target], path) || slices.Contains(c.plain[Any], path)
+}
+
+// Line is one line of the file about columns. Any stands in it for every schema,
+// table or column.
+type Line struct {
+	Number                int // of the file's lines, the first is 1
+	Schema, Table, Column string
+	Classes               []string // none: it is not sensitive
+
+	target string
+}
+
+// Lines returns the lines that name this target, in the file's order; those of
+// every target ("*") are not among them.
+func (c *Classification) Lines(target string) []Line {
+	var of []Line
+	for _, l := range c.lines {
+		if l.target == target {
+			of = append(of, l)
+		}
+	}
+	return of
+}
+
+// Matches says that a line is about a column.
+func (l *Line) Matches(schema, table, column string) bool {
+	return (l.Schema == Any || l.Schema == schema) && (l.Table == Any || l.Table == table) && (l.Column == Any || l.Column == column)
 }
 
 // Targets returns the names for which something is classified, sorted; Any

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 )
 
@@ -110,6 +111,37 @@ func TestClassified(t *testing.T) {
 	}
 }
 
+// An empty list says that somebody looked: it classifies nothing, and takes no class away.
+func TestHarmless(t *testing.T) {
+	c := parse(t, "a.public.t.c: []\na.public.*.note: []\na.public.t.*: x\nb: {$.x: [], public.t.c: []}\n")
+	if !c.Harmless("a", "public", "t", "c") || !c.Harmless("a", "public", "u", "note") || c.Harmless("a", "public", "t", "d") || c.Harmless("c", "public", "t", "c") {
+		t.Error("the lines with an empty list, and the patterns, are those that say it")
+	}
+	if !c.HarmlessPath("b", "$.x") || c.HarmlessPath("a", "$.x") {
+		t.Error("a path with an empty list")
+	}
+	if diff := cmp.Diff([]string{"x"}, c.Column("a", "public", "t", "c")); diff != "" {
+		t.Error(diff)
+	}
+	if c.Classified("b") || len(c.Paths("b")) != 0 {
+		t.Error("an empty list classifies something")
+	}
+}
+
+func TestLines(t *testing.T) {
+	c := parse(t, "a.public.t.c: x\n\na:\n  s.*.d: [y, x]\n\"*\": {s.t.e: x}\n")
+	want := []Line{
+		{Number: 1, Schema: "public", Table: "t", Column: "c", Classes: []string{"x"}},
+		{Number: 4, Schema: "s", Table: "*", Column: "d", Classes: []string{"x", "y"}},
+	}
+	if diff := cmp.Diff(want, c.Lines("a"), cmpopts.IgnoreUnexported(Line{})); diff != "" {
+		t.Error(diff)
+	}
+	if l := c.Lines("a")[1]; !l.Matches("s", "any", "d") || l.Matches("s", "any", "e") {
+		t.Error("a pattern matches what it stands for")
+	}
+}
+
 func TestRevisionIsTheTextsHash(t *testing.T) {
 	a, b := parse(t, "a.b.c.d: x"), parse(t, "a.b.c.d: y")
 	if a.Revision() == b.Revision() || a.Revision() != parse(t, "a.b.c.d: x").Revision() {
@@ -138,7 +170,8 @@ func TestProblems(t *testing.T) {
 		{"a number", "a.b.c.d: 7\n", []string{`"a.b.c.d" needs a class`}},
 		{"null", "a.b.c.d:\n", []string{`"a.b.c.d" needs a class`}},
 		{"nested list", "a.b.c.d: [[x]]\n", []string{`needs a class`}},
-		{"an empty list", "a.b.c.d: []\n", []string{`empty list`}},
+		{"no detectors", "detect: []\n", []string{`empty list`}},
+		{"twice, once as harmless", "a.b.c.d: []\na: {b.c.d: y}\n", []string{`f.yaml:2: "b.c.d" is classified in line 1 already`}},
 		{"a list", "- a\n", []string{"the file is not a mapping"}},
 		{"a scalar", "hello\n", []string{"the file is not a mapping"}},
 		{"two documents", "a.b.c.d: x\n---\na.b.c.e: x\n", []string{"more than one YAML document"}},

@@ -48,6 +48,8 @@ func Parse(name string, text []byte) (*Classification, error) {
 			columns:   map[columnKey][]string{},
 			paths:     map[string][]PathClass{},
 			detectors: map[string][]string{},
+			harmless:  map[columnKey]bool{},
+			plain:     map[string][]string{},
 		},
 	}
 	if len(text) > MaxBytes {
@@ -190,10 +192,25 @@ func (p *parser) inTarget(target string, key, value *yaml.Node) {
 }
 
 func (p *parser) column(k columnKey, key, value *yaml.Node) {
-	classes, ok := p.classes(key, value)
-	if ok && p.first(fmt.Sprintf("column %q", k), key) {
-		p.c.columns[k] = classes
+	what := fmt.Sprintf("column %q", k)
+	if isEmptyList(value) {
+		if p.first(what, key) {
+			p.c.harmless[k] = true
+			p.c.lines = append(p.c.lines, Line{Number: key.Line, Schema: k.schema, Table: k.table, Column: k.column, target: k.target})
+		}
+		return
 	}
+	classes, ok := p.classes(key, value)
+	if ok && p.first(what, key) {
+		p.c.columns[k] = classes
+		p.c.lines = append(p.c.lines, Line{Number: key.Line, Schema: k.schema, Table: k.table, Column: k.column, Classes: classes, target: k.target})
+	}
+}
+
+// isEmptyList says that a value is []: what it is about was looked at, and is not
+// sensitive.
+func isEmptyList(value *yaml.Node) bool {
+	return value.Kind == yaml.SequenceNode && len(value.Content) == 0
 }
 
 func (p *parser) path(target string, key, value *yaml.Node) {
@@ -201,8 +218,15 @@ func (p *parser) path(target string, key, value *yaml.Node) {
 		p.problem(key.Line, fmt.Sprintf("%q: %v", key.Value, err), "paths are made of .name, ..name, [*] and ['any name'], like $.customers[*].card")
 		return
 	}
+	what := fmt.Sprintf("path %q %q", target, key.Value)
+	if isEmptyList(value) {
+		if p.first(what, key) {
+			p.c.plain[target] = append(p.c.plain[target], key.Value)
+		}
+		return
+	}
 	classes, ok := p.classes(key, value)
-	if ok && p.first(fmt.Sprintf("path %q %q", target, key.Value), key) {
+	if ok && p.first(what, key) {
 		p.c.paths[target] = addPath(p.c.paths[target], key.Value, classes)
 	}
 }
