@@ -36,6 +36,7 @@ type shape struct {
 	class    Classification
 	target   string
 	analysis *sqlmeta.Analysis
+	weight   int // bytes, about, once it is kept
 }
 
 // result is what is known of the rows of one statement.

@@ -19,7 +19,7 @@ var (
 type Config struct {
 	MaxBytes     int // longest text that is parsed; default 1 MiB
 	CacheEntries int // analyses kept; default 4096
-	CacheBytes   int // memory that the texts kept may take; default 16 MiB; a text that takes a 64th of it is not kept
+	CacheBytes   int // memory that the texts kept may take; default 8 MiB; a text that takes a 64th of it is not kept
 	// CompiledDir keeps the compiled parser from one start to the next: compiling
 	// takes a second, and 250 MB while it lasts. It holds machine code, so nobody
 	// else may write there. "" compiles at every start.
@@ -42,7 +42,7 @@ func New(cfg Config) (*Analyzer, error) {
 	}
 	orDefault(&cfg.MaxBytes, 1<<20)
 	orDefault(&cfg.CacheEntries, 4096)
-	orDefault(&cfg.CacheBytes, 16<<20)
+	orDefault(&cfg.CacheBytes, 8<<20)
 	p, err := newParser(context.Background(), cfg.CompiledDir)
 	if err != nil {
 		return nil, err
