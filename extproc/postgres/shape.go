@@ -104,6 +104,7 @@ var (
 	}
 	settingRisks = []string{
 		sqlmeta.RiskSearchPath, sqlmeta.RiskSetRole, sqlmeta.RiskParserSettings, sqlmeta.RiskDynamicSQL, sqlmeta.RiskOpaqueFunction,
+		sqlmeta.RiskUnknownFunction,
 	}
 )
 
@@ -166,7 +167,10 @@ func (b *shapeBuilder) column(c sqlmeta.ColumnUse) {
 
 // deliver adds the rows of a statement.
 func (b *shapeBuilder) deliver(r result) {
-	r.opaque = r.opaque || b.unsure
+	if b.unsure && !r.opaque {
+		r.opaque = true
+		b.risk(sqlmeta.RiskAfterChange)
+	}
 	b.results = append(b.results, r)
 	b.opaque = b.opaque || r.opaque
 }
@@ -209,6 +213,7 @@ func (b *shapeBuilder) prepared(text []sqlmeta.Statement, resolve resolver) erro
 	switch {
 	case inner == nil || len(inner.results) != 1:
 		b.unfound = b.unfound || p.Kind == sqlmeta.PrepareExecute
+		b.risk(sqlmeta.RiskUntraced)
 		b.deliver(result{opaque: true})
 	case explained:
 		b.merge(inner)

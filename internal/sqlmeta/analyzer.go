@@ -150,7 +150,7 @@ func changesNames(s *Statement) bool {
 	case ActionDDL, ActionDo, ActionCall, ActionDiscard, ActionExecute, ActionUnknown, ActionTransaction:
 		return s.Action != ActionTransaction
 	}
-	for _, risk := range []string{RiskSearchPath, RiskSetRole, RiskOpaqueFunction, RiskDynamicSQL} {
+	for _, risk := range []string{RiskSearchPath, RiskSetRole, RiskOpaqueFunction, RiskUnknownFunction, RiskDynamicSQL} {
 		if slices.Contains(s.Risks, risk) {
 			return true
 		}

@@ -40,8 +40,13 @@ func (r *run) resolveColumn(ref *pg.ColumnRef, l *level) value {
 			return r.member(it, names[len(names)-1])
 		}
 	}
+	return r.unknownColumn()
+}
+
+// unknownColumn is a column that nothing in reach has.
+func (r *run) unknownColumn() value {
 	r.risk(RiskUnknownColumn)
-	return value{opaque: true}
+	return value{}.obscured(r.viewing == 0)
 }
 
 // starValue is t.* where it is one value, as in count(t.*).
@@ -63,8 +68,7 @@ func (r *run) starValue(fields []*pg.Node, l *level) value {
 	if it, ok := r.relation(l, schema, names[len(names)-1]); ok {
 		return it.whole
 	}
-	r.risk(RiskUnknownColumn)
-	return value{opaque: true}
+	return r.unknownColumn()
 }
 
 // member is item.name: a column, or a function of the whole row.
@@ -73,9 +77,7 @@ func (r *run) member(it *item, name string) value {
 		return v
 	}
 	if it.open {
-		v := it.rest
-		v.opaque = true
-		return v
+		return it.rest.obscured(it.rest.told)
 	}
 	return r.attribute(it.whole, name)
 }

@@ -28,9 +28,11 @@ var (
 	writesFile  = danger{risks: []string{RiskFileAccess}, opaque: true, keeps: true}
 	object      = danger{risks: []string{RiskLargeObject}, opaque: true, keeps: true}
 	dynamicSQL  = danger{risks: []string{RiskDynamicSQL, RiskOpaqueFunction}, opaque: true}
+	exportsXML  = danger{risks: []string{RiskXMLExport, RiskDynamicSQL, RiskOpaqueFunction}, opaque: true}
 	replicates  = danger{risks: []string{RiskReplication}, opaque: true, keeps: true}
 	controls    = danger{risks: []string{RiskServerControl}, keeps: true}
 	statistics  = danger{risks: []string{RiskStatistics}, opaque: true}
+	activity    = danger{risks: []string{RiskActivity}, opaque: true}
 	remembers   = danger{keeps: true}
 	sleeps      = danger{risks: []string{RiskSleep}}
 	showsConfig = danger{risks: []string{RiskFileAccess, RiskCredentials}, opaque: true}
@@ -59,11 +61,11 @@ var dangerPrefixes = []struct {
 	{"pg_advisory_", remembers},
 	{"pg_try_advisory_", remembers},
 	{"pg_sleep", sleeps},
-	{"query_to_xml", dynamicSQL},
-	{"cursor_to_xml", dynamicSQL},
-	{"table_to_xml", dynamicSQL},
-	{"schema_to_xml", dynamicSQL},
-	{"database_to_xml", dynamicSQL},
+	{"query_to_xml", exportsXML},
+	{"cursor_to_xml", exportsXML},
+	{"table_to_xml", exportsXML},
+	{"schema_to_xml", exportsXML},
+	{"database_to_xml", exportsXML},
 }
 
 var dangers = map[string]danger{
@@ -79,8 +81,8 @@ var dangers = map[string]danger{
 	"lowrite":                        object,
 	"ts_stat":                        dynamicSQL,
 	"ts_rewrite":                     dynamicSQL,
-	"pg_stat_get_activity":           statistics,
-	"pg_stat_get_backend_activity":   statistics,
+	"pg_stat_get_activity":           activity,
+	"pg_stat_get_backend_activity":   activity,
 	"pg_mcv_list_items":              statistics,
 	"pg_get_replication_slots":       {risks: []string{RiskReplication}},
 	"pg_drop_replication_slot":       replicates,
@@ -105,16 +107,39 @@ var dangers = map[string]danger{
 	"setseed":                        remembers,
 }
 
-// relationRisks is what is to be said about reading a relation of the server's own.
+// extensionRisks is what the functions of an extension do that can return anything;
+// those of others are like the user's own.
+var extensionRisks = map[string]string{
+	"dblink":             RiskRemote,
+	"postgres_fdw":       RiskRemote,
+	"tablefunc":          RiskDynamicSQL,
+	"xml2":               RiskDynamicSQL,
+	"adminpack":          RiskFileAccess,
+	"pg_stat_statements": RiskActivity,
+	"amcheck":            RiskPageAccess,
+	"pageinspect":        RiskPageAccess,
+	"pg_buffercache":     RiskPageAccess,
+	"pg_freespacemap":    RiskPageAccess,
+	"pg_logicalinspect":  RiskReplication,
+	"pg_surgery":         RiskPageAccess,
+	"pg_visibility":      RiskPageAccess,
+	"pg_walinspect":      RiskPageAccess,
+	"pgrowlocks":         RiskPageAccess,
+	"pgstattuple":        RiskPageAccess,
+}
+
+// relationRisks is what is to be said about touching a relation.
 func relationRisks(rel *Relation) []string {
-	if rel.Name == "pg_stat_statements" || rel.Name == "pg_stat_statements_info" {
-		return []string{RiskStatistics}
-	}
-	if rel.Schema != "pg_catalog" {
+	switch {
+	case rel.Kind == "f":
+		return []string{RiskForeignTable}
+	case rel.Name == "pg_stat_statements" || rel.Name == "pg_stat_statements_info":
+		return []string{RiskActivity}
+	case rel.Schema != "pg_catalog":
 		return nil
 	}
 	switch rel.Name {
-	case "pg_statistic", "pg_statistic_ext_data", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_stat_activity":
+	case "pg_statistic", "pg_statistic_ext_data", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs":
 		return []string{RiskStatistics}
 	case "pg_hba_file_rules", "pg_ident_file_mappings":
 		return []string{RiskFileAccess, RiskCredentials}
@@ -127,7 +152,8 @@ func relationRisks(rel *Relation) []string {
 }
 
 // opaqueColumn says that a column of the server's own holds values of other
-// columns, or the texts of other sessions.
+// columns, or the texts of statements. A risk of the relation or of the column says
+// the same.
 func opaqueColumn(rel *Relation, name string) bool {
 	switch {
 	case rel.Name == "pg_stat_statements":
@@ -142,24 +168,34 @@ func opaqueColumn(rel *Relation, name string) bool {
 		return strings.HasPrefix(name, "stavalues") || strings.HasPrefix(name, "stanumbers")
 	case "pg_statistic_ext_data":
 		return strings.HasPrefix(name, "stxd") && name != "stxdinherit"
-	case "pg_stat_activity", "pg_prepared_statements", "pg_cursors":
-		return name == "query"
 	case "pg_largeobject":
 		return name == "data"
+	}
+	return holdsStatements(rel.Name, name)
+}
+
+// holdsStatements says that a column of a relation in pg_catalog holds the texts of
+// statements, with the values in them.
+func holdsStatements(relation, column string) bool {
+	switch relation + "." + column {
+	case "pg_stat_activity.query", "pg_prepared_statements.statement", "pg_cursors.statement":
+		return true
 	}
 	return false
 }
 
-// holdsCredentials says that a column of the server's own holds password hashes
-// or connection strings.
-func holdsCredentials(c ColumnRef) bool {
-	if c.Schema != "pg_catalog" {
-		return false
+// columnRisks is what is to be said about the use of a column of the server's own.
+func columnRisks(c ColumnRef) []string {
+	switch {
+	case c.Schema != "pg_catalog":
+		return nil
+	case holdsStatements(c.Table, c.Column):
+		return []string{RiskActivity}
 	}
 	switch c.Table + "." + c.Column {
 	case "pg_authid.rolpassword", "pg_shadow.passwd", "pg_user_mapping.umoptions", "pg_user_mappings.umoptions",
 		"pg_subscription.subconninfo":
-		return true
+		return []string{RiskCredentials}
 	}
-	return false
+	return nil
 }

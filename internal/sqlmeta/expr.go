@@ -91,7 +91,7 @@ func (r *run) operated(names []*pg.Node, v *value) {
 	case len(name) == 0:
 	case len(name) > 1 && name[0] != "pg_catalog":
 		r.risk(RiskOpaqueFunction)
-		v.opaque = true
+		*v = v.obscured(r.viewing == 0)
 	case len(name) == 1:
 		r.hidden("operator "+name[0], v)
 	}
@@ -103,7 +103,7 @@ func (r *run) hidden(name string, v *value) {
 	for _, c := range own {
 		if !pure(c) {
 			r.function(c.Schema + "." + c.Name)
-			r.obscure(v)
+			r.obscure(v, c)
 		}
 	}
 }

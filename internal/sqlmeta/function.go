@@ -119,13 +119,14 @@ func (r *run) apply(f *pg.FuncCall, args []value) value {
 		}
 		r.function(c.Schema + "." + c.Name)
 		if !pure(c) {
-			r.obscure(&v)
+			r.obscure(&v, c)
 		}
 	}
 	if !known {
 		r.function(strings.Join(names, "."))
 		r.risk(RiskUnknownFunction)
-		r.obscure(&v)
+		r.use(v, UseDerived)
+		v = v.obscured(r.viewing == 0)
 	}
 	if sh.set { // how many rows there are tells of the arguments
 		r.use(v, UseFilter)
@@ -135,10 +136,14 @@ func (r *run) apply(f *pg.FuncCall, args []value) value {
 
 // obscure says that a function can return anything, and do anything with its
 // arguments.
-func (r *run) obscure(v *value) {
-	r.risk(RiskOpaqueFunction)
+func (r *run) obscure(v *value, c Routine) {
+	risk, ok := extensionRisks[c.Extension]
+	if !ok {
+		risk = RiskOpaqueFunction
+	}
+	r.risk(risk)
 	r.use(*v, UseDerived)
-	v.opaque = true
+	*v = v.obscured(r.viewing == 0)
 }
 
 // candidates is the functions of that name in the catalog, and whether the
@@ -172,7 +177,9 @@ func (r *run) native(name string, v *value) {
 		r.risk(RiskValueEscape)
 		r.use(*v, UseDerived)
 	}
-	v.opaque = v.opaque || d.opaque
+	if d.opaque {
+		*v = v.obscured(r.viewing == 0)
+	}
 }
 
 // ofUsers says whether a value may hold what is not of the server itself.

@@ -89,9 +89,7 @@ func member(rows *rowset, name string) value {
 			return c.value
 		}
 	}
-	v := rows.rest
-	v.opaque = true
-	return v
+	return rows.rest.obscured(rows.rest.told)
 }
 
 // mergedColumn is a column of USING: of the side that is always there, of either

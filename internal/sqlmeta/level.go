@@ -123,7 +123,7 @@ func (r *run) lookup(l *level, name string) (value, bool) {
 			}
 			looked += len(it.columns)
 			if v, ok := r.column(it, name); ok {
-				if n++; n == 1 {
+				if n++; n == 1 && !open {
 					found = v
 				} else {
 					found = found.join(v)
@@ -140,8 +140,7 @@ func (r *run) lookup(l *level, name string) (value, bool) {
 		if open { // it may be here, further out, or nowhere
 			outer, _ := r.lookup(l.parent, name)
 			found = found.join(outer)
-			found.opaque = true
-			return found, true
+			return found.obscured(found.told), true
 		}
 	}
 	return value{}, false

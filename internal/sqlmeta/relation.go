@@ -34,8 +34,8 @@ func (r *run) relationItem(rv *pg.RangeVar, access Access) *item {
 		it.whole.relation = rel.OID
 	} else {
 		r.risk(RiskUnknownRelation)
-		it.open = true
-		it.whole = value{opaque: true}
+		it.whole = value{}.obscured(r.viewing == 0)
+		it.rowset = rowset{open: true, rest: it.whole}
 	}
 	if a := rv.GetAlias(); a != nil {
 		it.name, it.bare = a.GetAliasname(), false
@@ -76,12 +76,12 @@ func (r *run) columns(rel *Relation, inherited bool) []field {
 		v := value{
 			from: r.refs.set(own...), direct: true,
 			relation: rel.OID, column: c.Num, typ: c.TypeOID, mod: c.TypeMod,
-			opaque: opaqueColumn(rel, c.Name),
+			opaque: opaqueColumn(rel, c.Name), told: opaqueColumn(rel, c.Name),
 		}
 		if rel.Definition != "" {
-			v.direct, v.opaque = i < len(under) && under[i].direct, i >= len(under)
+			v.direct, v.opaque, v.told = i < len(under) && under[i].direct, i >= len(under), false
 			if i < len(under) {
-				v.from, v.opaque = v.from.union(under[i].from), under[i].opaque
+				v.from, v.opaque, v.told = v.from.union(under[i].from), under[i].opaque, under[i].told
 			}
 		}
 		out[i] = field{c.Name, v}
@@ -156,7 +156,8 @@ func (r *run) generated(rel *Relation, out []field) {
 		l.add(&item{name: rel.Name, bare: true, rel: rel, rowset: rowset{columns: out}})
 		r.inside(func() {
 			v := r.expr(expr, l)
-			out[i].from, out[i].opaque = out[i].from.union(v.from), out[i].opaque || v.opaque
+			all := out[i].join(v)
+			out[i].from, out[i].opaque, out[i].told = all.from, all.opaque, all.told
 		})
 	}
 }

@@ -178,9 +178,7 @@ func (r *run) fill(s *Statement) {
 	for u := range r.uses {
 		c := r.refs.columns[u.column]
 		s.Columns = append(s.Columns, ColumnUse{c, u.use})
-		if holdsCredentials(c) {
-			r.risk(RiskCredentials)
-		}
+		r.risk(columnRisks(c)...)
 		if _, written := r.tables[TableUse{c.Schema, c.Table, Write, true}]; written && u.use != UseWrite {
 			r.table(TableUse{c.Schema, c.Table, Read, true})
 		}
@@ -205,7 +203,11 @@ func (r *run) outputs(s *Statement, rows rowset) {
 	}
 	if rows.open || len(rows.columns) > maxColumns {
 		s.Opaque = true
-		r.use(rows.whole(), UseDerived)
+		all := rows.whole()
+		r.use(all, UseDerived)
+		if !rows.open || all.untold() {
+			r.risk(RiskUntraced)
+		}
 		return
 	}
 	s.Outputs = make([]Output, 0, len(rows.columns))
@@ -216,6 +218,9 @@ func (r *run) outputs(s *Statement, rows rowset) {
 		}
 		r.use(c.value, u)
 		s.Opaque = s.Opaque || c.opaque
+		if c.untold() {
+			r.risk(RiskUntraced)
+		}
 		s.Outputs = append(s.Outputs, Output{
 			Name: c.name, Direct: c.direct, Sources: r.refs.names(c.from), Opaque: c.opaque,
 			Relation: c.relation, Column: c.column,

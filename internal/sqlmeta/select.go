@@ -198,8 +198,7 @@ func (r *run) setOperation(s *pg.SelectStmt, l *level) rowset {
 		if i < len(right.columns) && s.GetOp() != pg.SetOperation_SETOP_EXCEPT {
 			v = either(v, right.columns[i].value)
 		} else if right.open {
-			v = v.join(right.rest)
-			v.opaque = true
+			v = v.join(right.rest.obscured(right.rest.told))
 		}
 		rows.columns = append(rows.columns, field{c.name, v})
 	}

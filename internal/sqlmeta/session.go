@@ -39,11 +39,14 @@ func (r *run) session(n *pg.Node, s *Statement) bool {
 		}
 	case *pg.Node_DoStmt:
 		s.Action, s.Opaque = ActionDo, true
-		r.risk(RiskDynamicSQL, RiskOpaque)
+		r.risk(RiskCodeBlock, RiskDynamicSQL, RiskOpaque)
 	case *pg.Node_CallStmt:
 		s.Action, s.Opaque = ActionCall, true
-		r.risk(RiskOpaque)
-		r.use(r.call(q.CallStmt.GetFunccall(), new(level)), UseDerived)
+		v := r.call(q.CallStmt.GetFunccall(), new(level))
+		r.use(v, UseDerived)
+		if !v.opaque || v.untold() {
+			r.risk(RiskUntraced)
+		}
 	default:
 		return false
 	}

@@ -73,7 +73,11 @@ func (r *run) created(rv *pg.RangeVar, names []*pg.Node, rows *rowset) {
 	}
 	if rows.open {
 		r.risk(RiskOpaque)
-		r.use(rows.whole(), UseDerived)
+		all := rows.whole()
+		if all.untold() {
+			r.risk(RiskUntraced)
+		}
+		r.use(all, UseDerived)
 	}
 }
 
@@ -86,7 +90,7 @@ func (r *run) derivedRelation(n *pg.Node, s *Statement) {
 		r.risk(RiskDDL)
 		if e := c.GetQuery().GetExecuteStmt(); e != nil { // of a query that only the session knows
 			r.risk(RiskDynamicSQL)
-			s.Opaque = true
+			s.Opaque = true // dynamic_sql says why
 			r.use(r.all(e.GetParams(), new(level)), UseDerived)
 			r.table(TableUse{c.GetInto().GetRel().GetSchemaname(), c.GetInto().GetRel().GetRelname(), Write, false})
 			return
@@ -148,8 +152,7 @@ func (r *run) copyStatement(c *pg.CopyStmt, s *Statement) {
 	for _, name := range names {
 		v, ok := r.column(it, name)
 		if !ok && !it.open {
-			r.risk(RiskUnknownColumn)
-			v.opaque = true
+			v = r.unknownColumn()
 		}
 		rows.columns = append(rows.columns, field{name, v})
 	}

@@ -73,8 +73,7 @@ func (r *run) star(n *pg.Node, rows *rowset, l *level) bool {
 		}
 		it, ok := r.relation(l, schema, name)
 		if !ok {
-			r.risk(RiskUnknownColumn)
-			r.expand(rows, &rowset{open: true, rest: value{opaque: true}})
+			r.expand(rows, &rowset{open: true, rest: r.unknownColumn()})
 			return true
 		}
 		r.expand(rows, &it.rowset)

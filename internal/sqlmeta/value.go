@@ -5,7 +5,8 @@ package sqlmeta
 type value struct {
 	from   refs // every column that it depends on
 	direct bool // an unchanged base column
-	opaque bool // from may lack something
+	opaque bool // from may lack something,
+	told   bool // for reasons that other risks than opaque say
 
 	relation uint32 // what RowDescription says of it: table OID,
 	column   int16  // attribute number
@@ -33,11 +34,25 @@ type rowset struct {
 
 // join is a value that depends on both.
 func (v value) join(w value) value {
-	return value{from: v.from.union(w.from), opaque: v.opaque || w.opaque}
+	return value{
+		from: v.from.union(w.from), opaque: v.opaque || w.opaque,
+		told: (v.opaque || w.opaque) && !v.untold() && !w.untold(),
+	}
 }
 
 // derive is a value that is computed from v.
-func (v value) derive() value { return value{from: v.from, opaque: v.opaque} }
+func (v value) derive() value { return value{from: v.from, opaque: v.opaque, told: v.told} }
+
+// untold says that a value is opaque for a reason that no other risk says.
+func (v value) untold() bool { return v.opaque && !v.told }
+
+// obscured is v after something that can return anything, of which a risk says so
+// where told.
+func (v value) obscured(told bool) value {
+	v.told = told && !v.untold()
+	v.opaque = true
+	return v
+}
 
 // moved is v as the server shows it after it went through an expression that
 // leaves it unchanged (a scalar subquery): without a table of its own.
@@ -95,8 +110,7 @@ func sum(columns []field) value {
 func (s *rowset) whole() value {
 	v := sum(s.columns)
 	if s.open {
-		v = v.join(s.rest)
-		v.opaque = true
+		v = v.join(s.rest.obscured(s.rest.told))
 	}
 	return v
 }
@@ -113,9 +127,7 @@ func (s rowset) named(names []string) rowset {
 		case i < len(columns):
 			columns[i].name = name
 		case s.open:
-			rest := s.rest
-			rest.opaque = true
-			columns = append(columns, field{name, rest})
+			columns = append(columns, field{name, s.rest.obscured(s.rest.told)})
 		}
 	}
 	s.columns = columns

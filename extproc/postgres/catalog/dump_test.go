@@ -23,7 +23,7 @@ var dumpedCatalog = []string{
 	"pg_database", "pg_am", "pg_inherits", "pg_description", "pg_collation", "pg_enum", "pg_range", "pg_policy", "pg_statistic_ext",
 	"pg_publication", "pg_publication_rel", "pg_publication_namespace", "pg_trigger", "pg_rewrite", "pg_sequence", "pg_depend", "pg_extension",
 	"pg_stats", "pg_statistic", "pg_stat_activity", "pg_authid", "pg_roles", "pg_user", "pg_shadow", "pg_largeobject", "pg_user_mapping",
-	"pg_prepared_statements", "pg_language", "pg_tablespace", "pg_operator", "pg_cast", "pg_indexes", "pg_views", "pg_matviews", "pg_sequences",
+	"pg_prepared_statements", "pg_cursors", "pg_language", "pg_tablespace", "pg_operator", "pg_cast", "pg_indexes", "pg_views", "pg_matviews", "pg_sequences",
 }
 
 func TestDump(t *testing.T) {

@@ -54,8 +54,33 @@ deny contains denial if {
 	lib.is_agent
 	lib.is_classified
 	some risk in input.operation.risks
+	not risk in unsaid
 	denial := where_classified[risk]
 	not denial.code in said.waive
+}
+
+# What another risk says better is not said again: why a statement is opaque, and what
+# runs SQL that is a value. Whoever waives the better word has given all of that away.
+unsaid contains "opaque" if {
+	risks := {risk | some risk in input.operation.risks}
+	not "untraced" in risks
+	count(risks & explaining) > 0
+}
+
+unsaid contains "untraced" if "opaque" in input.operation.risks
+
+unsaid contains "dynamic_sql" if {
+	some risk in ["code_block", "xml_export"]
+	risk in input.operation.risks
+}
+
+unsaid contains "opaque_function" if "dynamic_sql" in input.operation.risks
+
+# The risks that say why a statement is opaque.
+explaining := {
+	"activity", "after_change", "code_block", "dynamic_sql", "file_access", "large_object", "opaque_function",
+	"page_access", "remote", "replication", "statistics", "unknown_column", "unknown_function", "unknown_relation",
+	"unparsed", "xml_export",
 }
 
 # Where the server is told who is there, nobody tells it otherwise. This one cannot
@@ -201,15 +226,25 @@ where_classified := {
 		"message": "it cannot be traced which columns this statement returns",
 		"hint": "Name the columns and select them from their tables directly.",
 	},
+	"untraced": {
+		"code": "untraced",
+		"message": "it cannot be traced which columns this statement returns",
+		"hint": "Name the columns and select them from their tables directly.",
+	},
 	"opaque_function": {
 		"code": "opaque_function",
-		"message": "the statement calls a function that can read anything",
-		"hint": "Select the columns from their tables directly.",
+		"message": "the statement calls a function of the database's own, of which it is not known what it reads",
+		"hint": "Select the columns from their tables directly, or ask the operator of the gateway to declare the function.",
 	},
 	"unknown_function": {
 		"code": "unknown_function",
 		"message": "the statement calls a function that the gateway does not know",
 		"hint": "Check the name; select the columns from their tables directly.",
+	},
+	"unknown_column": {
+		"code": "unknown_column",
+		"message": "the statement names a column that the gateway does not know",
+		"hint": "Check the name, and of which table or alias it is.",
 	},
 	"unknown_relation": {
 		"code": "unknown_relation",
@@ -219,7 +254,17 @@ where_classified := {
 	"dynamic_sql": {
 		"code": "dynamic_sql",
 		"message": "the statement builds and runs SQL that cannot be seen beforehand",
-		"hint": "Send the statement itself instead of DO or a function that runs SQL text.",
+		"hint": "Send the statement itself in place of a function that runs SQL text.",
+	},
+	"code_block": {
+		"code": "code_block",
+		"message": "the statement is a block of code, and what that does cannot be seen beforehand",
+		"hint": "Send the statements that are in the DO block one by one.",
+	},
+	"xml_export": {
+		"code": "xml_export",
+		"message": "the statement exports tables, queries or cursors as XML, whatever is in them",
+		"hint": "Select the columns that you need, and make XML of them with XMLELEMENT or XMLFOREST.",
 	},
 	"after_change": {
 		"code": "after_change",
@@ -236,6 +281,16 @@ where_classified := {
 		"message": "the statement reads statistics, which hold values of columns",
 		"hint": "Use EXPLAIN, or count and group in a SELECT.",
 	},
+	"activity": {
+		"code": "activity",
+		"message": "the statement reads the texts of other statements, which hold values",
+		"hint": "Leave out the columns query and statement; the others of pg_stat_activity are fine.",
+	},
+	"page_access": {
+		"code": "page_access",
+		"message": "the statement reads pages of tables, indexes or the server's log as they lie on disk",
+		"hint": "Select the columns from their tables.",
+	},
 	"large_object": {
 		"code": "large_object",
 		"message": "the statement reads or writes large objects, whose content is not classified",
@@ -250,6 +305,11 @@ where_classified := {
 		"code": "remote",
 		"message": "the statement reaches another server",
 		"hint": "Connect to that server through the gateway instead.",
+	},
+	"foreign_table": {
+		"code": "foreign_table",
+		"message": "the statement uses a foreign table, whose rows come from another server or a file",
+		"hint": "Connect to that server through the gateway, or ask the operator of the gateway for a rule that waives foreign_table.",
 	},
 	"parser_settings": {
 		"code": "parser_settings",

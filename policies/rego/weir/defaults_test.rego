@@ -46,6 +46,18 @@ test_agents_everywhere if {
 	}
 }
 
+test_opaque_is_said_once if {
+	every risk in defaults.explaining - {"file_access", "replication", "unparsed"} {
+		"opaque" in codes(statement("agent", "orders", ["opaque", risk, "untraced"]))
+		codes(statement("agent", "orders", ["opaque", risk])) == {risk}
+	}
+	codes(statement("agent", "orders", ["opaque", "untraced"])) == {"opaque"}
+	codes(statement("agent", "orders", ["opaque", "sleep"])) == {"opaque"}
+	codes(statement("agent", "orders", ["opaque", "dynamic_sql", "code_block"])) == {"code_block"}
+	codes(statement("agent", "orders", ["opaque", "dynamic_sql", "xml_export", "opaque_function"])) == {"xml_export"}
+	codes(statement("agent", "orders", ["opaque", "dynamic_sql", "opaque_function"])) == {"dynamic_sql"}
+}
+
 test_every_target_classified if {
 	c := {denial.code | some denial in defaults.deny} with input as statement("agent", "elsewhere", ["opaque"])
 		with data.weir.classification.targets as {"*": true}

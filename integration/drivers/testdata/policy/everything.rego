@@ -7,8 +7,8 @@ allow := true
 
 waive contains code if {
 	some code in {
-		"after_change", "credentials", "dynamic_sql", "file_access", "indirect_write", "large_object", "mixed_statements",
-		"opaque", "opaque_function", "parser_settings", "program", "remote", "replication", "server_control",
-		"session_settings", "set_role", "statistics", "unknown_function", "unknown_relation", "unparsed", "value_escape",
+		"activity", "after_change", "code_block", "credentials", "dynamic_sql", "file_access", "foreign_table", "indirect_write", "large_object", "mixed_statements",
+		"opaque", "opaque_function", "page_access", "parser_settings", "program", "remote", "replication", "server_control",
+		"session_settings", "set_role", "statistics", "unknown_column", "unknown_function", "unknown_relation", "unparsed", "value_escape", "xml_export",
 	}
 }
