@@ -33,7 +33,7 @@ func widePlan(t testing.TB) (*plan, []byte) {
 	frame, _ := (&pgproto3.DataRow{Values: values}).Encode(nil)
 	p := &plan{cells: make([]mask.Cell, 8), counts: make([]int, 8)}
 	for i, spec := range []mask.Spec{{With: mask.Partial, KeepLast: 4}, {With: mask.Redact}} {
-		cell, err := sharedMasker().Cell(spec, 25, false)
+		cell, err := sharedMasker().Cell(spec, 25, false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -161,7 +161,7 @@ func (c *canaryClient) secret(row int) (shown string) {
 	case "redact":
 		return "[redacted]"
 	case "fake":
-		cell, _ := sharedMasker().Cell(mask.Spec{With: mask.Fake}, pgtype.TextOID, false)
+		cell, _ := sharedMasker().Cell(mask.Spec{With: mask.Fake}, pgtype.TextOID, false, nil)
 		out, _ := cell(nil, fmt.Appendf(nil, "%s%02d-%s", secretMark, c.n, number))
 		return string(out)
 	}

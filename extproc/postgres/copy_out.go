@@ -76,7 +76,7 @@ func (s *session) copyPlan(op *operation, r *result) (*copyPlan, *problem) {
 		if !known || !o.Direct {
 			spec = &mask.Spec{With: mask.Null}
 		}
-		cell, err := s.deps.Masker.Cell(*spec, oid, p.binary)
+		cell, err := s.deps.Masker.Cell(*spec, oid, p.binary, typesOf(op.shape.catalog))
 		if err != nil {
 			s.deps.Log.Error("a mask of the policy cannot work", "target", s.cfg.Target.Name, "class", class, "err", err)
 			return nil, unusableMask(op)

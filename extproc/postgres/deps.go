@@ -53,9 +53,9 @@ type Classification interface {
 	Classes(target string) []string
 }
 
-// Masker makes masks for columns.
+// Masker makes masks for columns. types may be nil.
 type Masker interface {
-	Cell(spec mask.Spec, typeOID uint32, binary bool) (mask.Cell, error)
+	Cell(spec mask.Spec, typeOID uint32, binary bool, types mask.Types) (mask.Cell, error)
 }
 
 // Deps are what a Handler works with. All that say nothing else are required.

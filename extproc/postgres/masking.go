@@ -104,7 +104,7 @@ func (s *session) plan(op *operation, frame []byte) {
 			p.passes = false
 			p.cells, p.classes, p.counts = make([]mask.Cell, len(d.Fields)), make([]string, len(d.Fields)), make([]int, len(d.Fields))
 		}
-		cell, err := s.deps.Masker.Cell(*m, d.Fields[i].DataTypeOID, d.Fields[i].Format == pgproto3.BinaryFormat)
+		cell, err := s.deps.Masker.Cell(*m, d.Fields[i].DataTypeOID, d.Fields[i].Format == pgproto3.BinaryFormat, typesOf(op.shape.catalog))
 		if err != nil {
 			s.deps.Log.Error("a mask of the policy cannot work", "target", s.cfg.Target.Name, "class", class, "err", err)
 			s.interrupt(op, unusableMask(op))
@@ -212,6 +212,12 @@ func (s *session) maskFor(op *operation, sources []sqlmeta.ColumnRef, direct boo
 	return &mask.Spec{
 		With: best.With, KeepFirst: best.KeepFirst, KeepLast: best.KeepLast, Unit: best.Unit, Size: best.Size,
 	}, label
+}
+
+// typesOf are the types that a catalog knows, nil for one that knows none.
+func typesOf(c sqlmeta.Catalog) mask.Types {
+	types, _ := c.(mask.Types)
+	return types
 }
 
 // columnOf names the column that the server described by number. System columns

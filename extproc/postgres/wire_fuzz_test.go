@@ -145,7 +145,7 @@ func FuzzRewrite(f *testing.F) {
 	f.Add(row(nil, []byte{}), uint8(3))
 	f.Add([]byte{'D', 0, 0, 0, 6, 0, 0}, uint8(0))
 	f.Add([]byte{'D', 0, 0, 0, 10, 0, 1, 0x7f, 0xff, 0xff, 0xff}, uint8(1))
-	cell, err := sharedMasker().Cell(mask.Spec{With: mask.Redact}, 25, false)
+	cell, err := sharedMasker().Cell(mask.Spec{With: mask.Redact}, 25, false, nil)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -28,9 +28,20 @@ func TestCellsDoNotAllocate(t *testing.T) {
 		"range int4":   {Spec{With: Range, Size: 10}, pgtype.Int4OID, "12345"},
 		"date":         {Spec{With: DateTrunc, Unit: "month"}, pgtype.DateOID, "2024-03-17"},
 		"hash uuid":    {Spec{With: Hash}, pgtype.UUIDOID, "8b3c6a52-0a34-4f6c-9d7b-1c2d3e4f5a6b"},
+		"timestamptz":  {Spec{With: DateTrunc, Unit: "hour"}, pgtype.TimestamptzOID, "2024-03-17 10:11:12.5+02"},
+		"fake int8":    {Spec{With: Fake}, pgtype.Int8OID, "4111111111111111"},
+		"numeric":      {Spec{With: Fake}, pgtype.NumericOID, "52345.67"},
+		"hash numeric": {Spec{With: Hash}, pgtype.NumericOID, "52345.67"},
+		"float8":       {Spec{With: Range, Size: 10}, pgtype.Float8OID, "123.5"},
+		"bytea":        {Spec{With: Hash}, pgtype.ByteaOID, `\\x0102030405`},
+		"text[]":       {Spec{With: Partial, KeepLast: 4}, pgtype.TextArrayOID, `{123-45-6789,NULL,"a b"}`},
+		"int4[]":       {Spec{With: Hash}, pgtype.Int4ArrayOID, `{1,2,3}`},
+		"int4range":    {Spec{With: Range, Size: 10}, pgtype.Int4rangeOID, `[12,17)`},
+		"padded":       {Spec{With: Hash}, pgtype.BPCharOID, "abc       "},
+		"fake utf8":    {Spec{With: Fake}, pgtype.TextOID, "Žluťoučký kůň １２"},
 		"json":         {Spec{With: Hash}, pgtype.JSONBOID, `{"a": 1}`},
 	} {
-		cell, err := m.Cell(c.spec, c.oid, false)
+		cell, err := m.Cell(c.spec, c.oid, false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

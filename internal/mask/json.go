@@ -167,7 +167,7 @@ func (m *Masker) jsonToken(s Spec, v jsontext.Value) jsontext.Token {
 			return jsontext.Null
 		}
 		if s.With == DateTrunc {
-			if out, null := truncISO(nil, raw, s.Unit); !null {
+			if out, null := truncText(nil, raw, s.Unit); !null {
 				return jsontext.String(string(out))
 			}
 			return jsontext.Null
@@ -176,7 +176,11 @@ func (m *Masker) jsonToken(s Spec, v jsontext.Value) jsontext.Token {
 			return jsontext.String(string(out))
 		}
 	case '0':
-		out, null := m.integerCell(s, 8, false)(nil, v)
+		hide := builder{m: m, spec: s}.integerCell(int8Type)
+		if hide == nil {
+			return jsontext.Null
+		}
+		out, null := hide(nil, v)
 		if n, err := strconv.ParseInt(string(out), 10, 64); !null && err == nil {
 			return jsontext.Int(n)
 		}

@@ -76,6 +76,32 @@ func TestJSONKeepsTypes(t *testing.T) {
 	}
 }
 
+func TestDatesInJSON(t *testing.T) {
+	j, err := newMasker(t).JSON([]Rule{rule(t, "$.at", "dob", Spec{With: DateTrunc, Unit: "month"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for in, want := range map[string]string{
+		`"1984-05-17"`:                      `"1984-05-01"`,
+		`"1984-05-17T10:11:12.5Z"`:          `"1984-05-01T00:00:00Z"`,
+		`"1984-05-17 10:11:12+05:30"`:       `"1984-05-01 00:00:00+05:30"`,
+		`"1984-05-17 10:11:12 or secret"`:   `null`,
+		`"1984-05-17 10:11:12+secret"`:      `null`,
+		`"1984-05-17secret"`:                `null`,
+		`"1984-05"`:                         `null`,
+		`"17.05.1984"`:                      `null`,
+		`"1984-05-17 secret secret secret"`: `null`,
+	} {
+		var out bytes.Buffer
+		if err := j.Copy(&out, strings.NewReader(`{"at":`+in+`}`), nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.TrimSpace(out.String()); got != `{"at":`+want+`}` {
+			t.Errorf("%s: %s", in, got)
+		}
+	}
+}
+
 // What cannot be read to its end is an error, and what was written of it is
 // already masked.
 func TestBrokenJSONFails(t *testing.T) {

@@ -8,83 +8,125 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-var integerBytes = map[uint32]int{pgtype.Int2OID: 2, pgtype.Int4OID: 4, pgtype.Int8OID: 8}
+// integer is a type of whole numbers.
+type integer struct {
+	size     int // in bytes
+	min, max int64
+}
 
-// integerCell masks int2, int4 and int8; size is the width in bytes.
-func (m *Masker) integerCell(s Spec, size int, bin bool) Cell {
+var (
+	int8Type = integer{8, math.MinInt64, math.MaxInt64}
+	integers = map[uint32]integer{
+		pgtype.Int2OID: {2, math.MinInt16, math.MaxInt16},
+		pgtype.Int4OID: {4, math.MinInt32, math.MaxInt32},
+		pgtype.Int8OID: int8Type,
+		pgtype.OIDOID:  {4, 0, math.MaxUint32},
+	}
+)
+
+// integerCell masks int2, int4, int8 and oid.
+func (b builder) integerCell(t integer) Cell {
+	m, s, bin := b.m, b.spec, b.bin
+	switch s.With {
+	case Hash, Fake, Range:
+	default:
+		return nil
+	}
 	return func(dst, value []byte) ([]byte, bool) {
-		n, ok := readInteger(value, size, bin)
+		n, ok := t.read(value, bin)
 		if !ok {
 			return dst, true
 		}
 		switch s.With {
 		case Hash:
-			n = m.hashInteger(n, size)
+			n = m.hashInteger(n, t)
 		case Fake:
-			n = m.fakeInteger(n, size)
-		case Range:
-			n = floorTo(n, int64(s.Size))
+			n = m.fakeInteger(n, t)
 		default:
-			return dst, true
+			n = floorTo(n, int64(s.Size))
 		}
-		return appendInteger(dst, n, size, bin)
+		return t.append(dst, n, bin)
 	}
 }
 
-func readInteger(value []byte, size int, bin bool) (int64, bool) {
-	if !bin {
-		n, err := strconv.ParseInt(string(value), 10, size*8)
-		return n, err == nil
-	}
-	if len(value) != size {
+func (t integer) read(value []byte, bin bool) (int64, bool) {
+	var n int64
+	switch {
+	case !bin:
+		var err error
+		if n, err = strconv.ParseInt(string(value), 10, 64); err != nil {
+			return 0, false
+		}
+	case len(value) != t.size:
 		return 0, false
-	}
-	switch size {
-	case 2:
-		return int64(int16(binary.BigEndian.Uint16(value))), true
-	case 4:
-		return int64(int32(binary.BigEndian.Uint32(value))), true
+	case t.size == 2:
+		n = int64(int16(binary.BigEndian.Uint16(value)))
+	case t.size == 8:
+		n = int64(binary.BigEndian.Uint64(value))
+	case t.min == 0:
+		n = int64(binary.BigEndian.Uint32(value))
 	default:
-		return int64(binary.BigEndian.Uint64(value)), true
+		n = int64(int32(binary.BigEndian.Uint32(value)))
 	}
+	return n, n >= t.min && n <= t.max
 }
 
-// appendInteger gives NULL for a number that the type cannot hold.
-func appendInteger(dst []byte, n int64, size int, bin bool) ([]byte, bool) {
-	limit := int64(math.MaxInt64) >> (64 - 8*size)
-	if n > limit || n < -limit-1 {
+// append gives NULL for a number that the type cannot hold.
+func (t integer) append(dst []byte, n int64, bin bool) ([]byte, bool) {
+	switch {
+	case n > t.max || n < t.min:
 		return dst, true
-	}
-	if !bin {
+	case !bin:
 		return strconv.AppendInt(dst, n, 10), false
-	}
-	switch size {
-	case 2:
+	case t.size == 2:
 		return binary.BigEndian.AppendUint16(dst, uint16(n)), false
-	case 4:
+	case t.size == 4:
 		return binary.BigEndian.AppendUint32(dst, uint32(n)), false
 	default:
 		return binary.BigEndian.AppendUint64(dst, uint64(n)), false
 	}
 }
 
-// hashInteger spreads the digest over the type's non-negative numbers. The
-// digest is taken of the number, not its bytes, so that an int4 and an int8
-// column that join still join where the smaller range is enough.
-func (m *Masker) hashInteger(n int64, size int) int64 {
+// hashInteger spreads the digest over the type's non-negative numbers, of oid over
+// the lower half of them.
+func (m *Masker) hashInteger(n int64, t integer) int64 {
 	var digits [20]byte // the longest int8 with its sign
 	sum := m.sumOf(strconv.AppendInt(digits[:0], n, 10))
-	return int64(binary.BigEndian.Uint64(sum[:8]) & (math.MaxUint64 >> (65 - 8*size)))
+	return int64(binary.BigEndian.Uint64(sum[:8]) & (math.MaxUint64 >> (65 - 8*t.size)))
 }
 
-// fakeInteger keeps the sign and the number of digits, as far as the type can.
-func (m *Masker) fakeInteger(n int64, size int) int64 {
-	digits := strconv.AppendInt(nil, n, 10)
-	out, err := strconv.ParseInt(string(m.fake(nil, digits)), 10, size*8)
-	if err != nil {
-		return m.hashInteger(n, size)
+// fakeInteger keeps the sign and the number of digits.
+func (m *Masker) fakeInteger(n int64, t integer) int64 {
+	var digits [20]byte
+	sum := m.sumOf(strconv.AppendInt(digits[:0], n, 10))
+	abs, most := uint64(n), uint64(t.max)
+	if n < 0 {
+		abs, most = -abs, -uint64(t.min)
 	}
-	return out
+	low, high := sameDigits(abs)
+	high = min(high, most)
+	fake := low + binary.BigEndian.Uint64(sum[:8])%(high-low+1)
+	if n < 0 {
+		return int64(-fake)
+	}
+	return int64(fake)
+}
+
+// sameDigits are the least and the greatest number of as many digits as n, the
+// least from 1 where it is not 0 itself that is to be hidden.
+func sameDigits(n uint64) (low, high uint64) {
+	low = 1
+	for n >= 10 {
+		n /= 10
+		low *= 10
+	}
+	if low == 1e19 { // the greatest of as many is beyond a uint64
+		return low, math.MaxUint64
+	}
+	if n == 0 {
+		return 0, 9
+	}
+	return low, low*10 - 1
 }
 
 // floorTo is the lower end of the bucket that n is in.
@@ -99,26 +141,56 @@ func floorTo(n, size int64) int64 {
 	return n - rest
 }
 
-// decimalCell masks numeric, float4 and float8. Only a range keeps the type.
-func (m *Masker) decimalCell(s Spec, typeOID uint32, bin bool) Cell {
-	if s.With != Range {
-		return nullCell
+// moneyCell masks money: a fake keeps everything but the digits. How many of them
+// stand behind the point is for the server's locale to say, so there are no buckets.
+func (b builder) moneyCell() Cell {
+	if b.spec.With != Fake {
+		return nil
 	}
-	format := int16(pgtype.TextFormatCode)
-	if bin {
-		format = pgtype.BinaryFormatCode
+	m := b.m
+	if b.bin {
+		return b.integerCell(int8Type)
 	}
-	types := pgtype.NewMap()
 	return func(dst, value []byte) ([]byte, bool) {
-		var f pgtype.Float8
-		if err := types.Scan(typeOID, format, value, &f); err != nil || !f.Valid || math.IsNaN(f.Float64) || math.IsInf(f.Float64, 0) {
+		n, places := uint64(0), 0
+		negative := false
+		for _, c := range value {
+			switch {
+			case c >= '0' && c <= '9':
+				if places++; places > 19 {
+					return dst, true
+				}
+				n = n*10 + uint64(c-'0')
+			case c == '-' || c == '(':
+				negative = true
+			}
+		}
+		if n > math.MaxInt64 {
 			return dst, true
 		}
-		f.Float64 = math.Floor(f.Float64/float64(s.Size)) * float64(s.Size)
-		out, err := types.Encode(typeOID, format, f, dst)
-		if err != nil || out == nil {
-			return dst, true
+		signed := int64(n)
+		if negative {
+			signed = -signed
 		}
-		return out, false
+		fake := m.fakeInteger(signed, int8Type)
+		if negative {
+			fake = -fake
+		}
+		var digits [20]byte
+		rest := strconv.AppendInt(digits[:0], fake, 10)
+		for _, c := range value {
+			if c < '0' || c > '9' {
+				dst = append(dst, c)
+				continue
+			}
+			if places > len(rest) {
+				dst = append(dst, '0')
+			} else {
+				dst = append(dst, rest[0])
+				rest = rest[1:]
+			}
+			places--
+		}
+		return dst, false
 	}
 }

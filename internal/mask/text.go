@@ -1,13 +1,57 @@
 package mask
 
 import (
+	"bytes"
 	"encoding/hex"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
 )
 
 // hashBytes is how much of a digest stands for a hidden text: 128 bits.
 const hashBytes = 16
+
+// textCell masks the types that are texts in either format.
+func (b builder) textCell() Cell {
+	switch b.spec.With {
+	case DateTrunc, Range:
+		return nil
+	}
+	m, s := b.m, b.spec
+	return func(dst, value []byte) ([]byte, bool) { return m.text(s, dst, value) }
+}
+
+// paddedCell masks char(n). Blanks at the end are no part of the value: two that
+// differ in them are equal, as to the server.
+func (b builder) paddedCell() Cell {
+	text := b.textCell()
+	if text == nil {
+		return nil
+	}
+	return func(dst, value []byte) ([]byte, bool) {
+		bare := bytes.TrimRight(value, " ")
+		dst, null := text(dst, bare)
+		if b.spec.With != Hash { // which is not as long as the value in any case
+			dst = append(dst, value[len(bare):]...)
+		}
+		return dst, null
+	}
+}
+
+// byteCell masks "char", one byte. There are too few of them for a digest.
+func (b builder) byteCell() Cell {
+	if b.spec.With != Partial && b.spec.With != Fake {
+		return nil
+	}
+	m, fake := b.m, b.spec.With == Fake
+	return func(dst, value []byte) ([]byte, bool) {
+		if fake && len(value) == 1 && value[0] < utf8.RuneSelf && covered(rune(value[0])) {
+			return m.fake(dst, value), false
+		}
+		return append(dst, '*'), false
+	}
+}
 
 // text hides a text in UTF-8. It appends to dst; null says that the text has no
 // replacement under this spec.
@@ -28,7 +72,8 @@ func (m *Masker) text(s Spec, dst, value []byte) (out []byte, null bool) {
 }
 
 // partial keeps punctuation and the outer letters and digits. A text that would
-// be kept whole is hidden whole.
+// be kept whole is hidden whole. What people see as one character (a grapheme
+// cluster, Unicode Standard Annex 29) is kept or hidden as one.
 func partial(s Spec, dst, value []byte) []byte {
 	total, ascii := countCovered(value)
 	from, to := s.KeepFirst, total-s.KeepLast // what is hidden, counted in covered characters
@@ -40,11 +85,11 @@ func partial(s Spec, dst, value []byte) []byte {
 	}
 	seen := 0
 	for rest := value; len(rest) > 0; {
-		r, n := utf8.DecodeRune(rest)
+		n := character(rest)
 		switch {
-		case !covered(r):
+		case !coveredCharacter(rest[:n]):
 			dst = append(dst, rest[:n]...)
-		case seen < from || seen >= to:
+		case (seen < from || seen >= to) && n <= longestKept:
 			dst = append(dst, rest[:n]...)
 			seen++
 		default:
@@ -54,6 +99,19 @@ func partial(s Spec, dst, value []byte) []byte {
 		rest = rest[n:]
 	}
 	return dst
+}
+
+// longestKept bounds a character that is kept, in bytes: any number of marks may
+// stand on one letter, and any number of Hangul letters may be one.
+const longestKept = 64
+
+// character is the size of the first character of a text that is not empty.
+func character(text []byte) int {
+	if text[0] < utf8.RuneSelf && (len(text) == 1 || text[1] < utf8.RuneSelf) {
+		return 1
+	}
+	cluster, _, _, _ := uniseg.FirstGraphemeCluster(text, -1)
+	return len(cluster)
 }
 
 // partialASCII is partial for texts in which each byte is a character.
@@ -75,26 +133,36 @@ func partialASCII(dst, value []byte, from, to int) []byte {
 
 // countCovered counts the characters that are hidden where nothing is kept.
 func countCovered(value []byte) (n int, ascii bool) {
-	ascii = true
-	for i := 0; i < len(value); {
-		if c := value[i]; c < utf8.RuneSelf {
-			if coveredASCII[c] {
-				n++
-			}
-			i++
-			continue
+	for _, c := range value {
+		if c >= utf8.RuneSelf {
+			return countClusters(value), false
 		}
-		_, size := utf8.DecodeRune(value[i:])
-		ascii = false
-		n++
-		i += size
+		if coveredASCII[c] {
+			n++
+		}
 	}
-	return n, ascii
+	return n, true
 }
 
-// covered says whether a character carries meaning and so is hidden. Only
-// ASCII punctuation and space show: other scripts' signs may be words.
+func countClusters(value []byte) (n int) {
+	for len(value) > 0 {
+		size := character(value)
+		if coveredCharacter(value[:size]) {
+			n++
+		}
+		value = value[size:]
+	}
+	return n
+}
+
+// covered says whether a code point carries meaning and so is hidden. Only ASCII
+// punctuation and space show: other scripts' signs may be words.
 func covered(r rune) bool { return r >= utf8.RuneSelf || coveredASCII[r] }
+
+// coveredCharacter is covered for what may be several code points.
+func coveredCharacter(c []byte) bool {
+	return len(c) > 1 || coveredASCII[c[0]] || c[0] >= utf8.RuneSelf
+}
 
 // coveredASCII is covered for ASCII: letters, digits and control characters.
 var coveredASCII = func() (set [256]bool) {
@@ -104,27 +172,64 @@ var coveredASCII = func() (set [256]bool) {
 	return set
 }()
 
-// fake puts other letters and digits in the places of letters and digits.
-// Equal values get equal fakes.
+// fake puts other letters and digits in the places of letters and digits, digits of
+// a script for digits of that script. Equal values get equal fakes.
 func (m *Masker) fake(dst, value []byte) []byte {
 	stream := newKeyStream(m, value)
 	for rest := value; len(rest) > 0; {
-		r, n := utf8.DecodeRune(rest)
+		n := character(rest)
+		r, _ := utf8.DecodeRune(rest)
 		switch {
+		case n == 1 && r < utf8.RuneSelf && !covered(r):
+			dst = append(dst, rest[0])
 		case r >= '0' && r <= '9':
 			dst = append(dst, '0'+stream.below(10))
 		case r >= 'a' && r <= 'z':
 			dst = append(dst, 'a'+stream.below(26))
 		case r >= 'A' && r <= 'Z':
 			dst = append(dst, 'A'+stream.below(26))
-		case covered(r):
+		case r < utf8.RuneSelf: // a control character, or punctuation with marks
 			dst = append(dst, 'x')
 		default:
-			dst = append(dst, rest[:n]...)
+			dst = utf8.AppendRune(dst, fakeRune(stream, r))
 		}
 		rest = rest[n:]
 	}
 	return dst
+}
+
+// fakeRune stands for a letter or digit that is not ASCII.
+func fakeRune(stream *keyStream, r rune) rune {
+	zero, ok := zeroOf(r)
+	switch {
+	case ok:
+		return zero + rune(stream.below(10))
+	case r >= 'Ａ' && r <= 'Ｚ':
+		return 'Ａ' + rune(stream.below(26))
+	case r >= 'ａ' && r <= 'ｚ':
+		return 'ａ' + rune(stream.below(26))
+	case unicode.IsUpper(r):
+		return 'A' + rune(stream.below(26))
+	case unicode.IsLower(r):
+		return 'a' + rune(stream.below(26))
+	}
+	return 'x'
+}
+
+// zeroOf is the digit 0 of the script that r is a digit of. Unicode has decimal
+// digits in runs of ten, from 0 to 9 (The Unicode Standard, chapter 4.6).
+func zeroOf(r rune) (rune, bool) {
+	for _, t := range unicode.Nd.R16 {
+		if r >= rune(t.Lo) && r <= rune(t.Hi) {
+			return r - (r-rune(t.Lo))%10, true
+		}
+	}
+	for _, t := range unicode.Nd.R32 {
+		if r >= rune(t.Lo) && r <= rune(t.Hi) {
+			return r - (r-rune(t.Lo))%10, true
+		}
+	}
+	return 0, false
 }
 
 // keyStream gives pseudo-random numbers that depend on the key and one value.

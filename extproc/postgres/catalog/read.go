@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/weir-gateway/weir/internal/mask"
 	"github.com/weir-gateway/weir/internal/sqlmeta"
 )
 
@@ -36,6 +37,8 @@ SELECT string_agg(part, ' ') FROM (
   SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_cast
   UNION ALL
   SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_extension
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_type WHERE typtype IN ('d', 'r', 'm')
 ) AS parts`
 
 // relations reads tables, views, sequences and composite types.
@@ -51,6 +54,25 @@ SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod
  WHERE a.attnum > 0 AND NOT a.attisdropped
    AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND c.relpersistence <> 't'
  ORDER BY a.attrelid, a.attnum`
+
+// types reads what those types are made of that users have made: domains, arrays,
+// ranges and multiranges; and of extensions the types that masks know by name.
+const types = `
+WITH own AS (
+  SELECT t.* FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384 AND n.nspname NOT LIKE 'pg\_temp\_%'
+)
+SELECT oid, typname, 'domain', typbasetype, ',' FROM own WHERE typtype = 'd'
+UNION ALL
+SELECT a.oid, a.typname, 'array', e.oid, e.typdelim::text FROM own a JOIN pg_type e ON e.oid = a.typelem AND e.typarray = a.oid
+UNION ALL
+SELECT oid, typname, 'range', rngsubtype, ',' FROM own JOIN pg_range ON rngtypid = oid
+UNION ALL
+SELECT oid, typname, 'multirange', rngtypid, ',' FROM own JOIN pg_range ON rngmultitypid = oid
+UNION ALL
+SELECT own.oid, typname, 'named', 0, ',' FROM own JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = own.oid AND d.deptype = 'e'
+  JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass AND e.extname = own.typname
+ WHERE typname IN ('hstore', 'citext')
+ ORDER BY 1`
 
 const inheritance = `SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno, inhparent`
 
@@ -121,7 +143,7 @@ func read(ctx context.Context, conn *pgx.Conn, before string) (*Snapshot, versio
 		what string
 		read func(context.Context, pgx.Tx, *builder) error
 	}{
-		{"relations", readRelations}, {"columns", readColumns}, {"inheritance", readInheritance},
+		{"relations", readRelations}, {"columns", readColumns}, {"inheritance", readInheritance}, {"types", readTypes},
 		{"functions", readRoutines}, {"functions by OID", readFunctions}, {"definitions", readDefinitions},
 	} {
 		if err := part.read(ctx, tx, b); err != nil {
@@ -157,6 +179,26 @@ func readColumns(ctx context.Context, tx pgx.Tx, b *builder) error {
 	var c sqlmeta.RelationColumn
 	_, err = pgx.ForEachRow(rows, []any{&of, &c.Name, &c.Num, &c.TypeOID, &c.TypeMod}, func() error {
 		b.column(of, c)
+		return nil
+	})
+	return err
+}
+
+var kinds = map[string]mask.Kind{
+	"domain": mask.Domain, "array": mask.Array, "range": mask.RangeOf, "multirange": mask.MultirangeOf, "named": mask.Named,
+}
+
+func readTypes(ctx context.Context, tx pgx.Tx, b *builder) error {
+	rows, err := tx.Query(ctx, types)
+	if err != nil {
+		return err
+	}
+	var oid uint32
+	var t mask.Type
+	var kind, delim string
+	_, err = pgx.ForEachRow(rows, []any{&oid, &t.Name, &kind, &t.Of, &delim}, func() error {
+		t.Kind, t.Delim = kinds[kind], delim[0]
+		b.typ(oid, t)
 		return nil
 	})
 	return err

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/weir-gateway/weir/internal/mask"
 	"github.com/weir-gateway/weir/internal/sqlmeta"
 )
 
 // Snapshot is what a database held at one moment. It implements
-// sqlmeta.Catalog, sqlmeta.Revisioned, sqlmeta.Routines and sqlmeta.Functions.
+// sqlmeta.Catalog, sqlmeta.Revisioned, sqlmeta.Routines and
+// sqlmeta.Functions, and mask.Types.
 type Snapshot struct {
 	revision   string
 	user       string   // what "$user" in a search path stands for
@@ -21,6 +23,7 @@ type Snapshot struct {
 	byType    map[uint32]*sqlmeta.Relation
 	routines  map[name][]sqlmeta.Routine
 	functions map[uint32]sqlmeta.Function
+	types     map[uint32]mask.Type
 }
 
 type name struct{ schema, name string }
@@ -92,6 +95,22 @@ func (s *Snapshot) Function(oid uint32) (sqlmeta.Function, bool) {
 	return f, ok
 }
 
+// Type is what a type is made of: a row type of the columns of its relation.
+func (s *Snapshot) Type(oid uint32) (mask.Type, bool) {
+	if t, ok := s.types[oid]; ok {
+		return t, true
+	}
+	r, ok := s.byType[oid]
+	if !ok {
+		return mask.Type{}, false
+	}
+	t := mask.Type{Kind: mask.Composite, Fields: make([]uint32, len(r.Columns))}
+	for i := range r.Columns {
+		t.Fields[i] = r.Columns[i].TypeOID
+	}
+	return t, true
+}
+
 // builder puts a snapshot together from rows in a fixed order, and names it by
 // the hash of all that went in.
 type builder struct {
@@ -111,7 +130,7 @@ func newBuilder() *builder {
 		snapshot: &Snapshot{
 			byName: map[name]*sqlmeta.Relation{}, byOID: map[uint32]*sqlmeta.Relation{},
 			byType: map[uint32]*sqlmeta.Relation{}, routines: map[name][]sqlmeta.Routine{},
-			functions: map[uint32]sqlmeta.Function{},
+			functions: map[uint32]sqlmeta.Function{}, types: map[uint32]mask.Type{},
 		},
 		strings: map[string]string{},
 		types:   map[string][]uint32{},
@@ -172,6 +191,16 @@ func (b *builder) define(relation uint32, column int16, text string) {
 			r.Columns[i].Generated = text
 		}
 	}
+}
+
+// typ notes a type that is made of others, or an extension's. Only of the latter the
+// name counts.
+func (b *builder) typ(oid uint32, t mask.Type) {
+	if t.Kind != mask.Named {
+		t.Name = ""
+	}
+	b.note("type", oid, t.Kind, t.Of, t.Delim, t.Name)
+	b.snapshot.types[oid] = t
 }
 
 func (b *builder) inherits(child, parent uint32) {

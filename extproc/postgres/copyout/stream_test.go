@@ -204,7 +204,7 @@ func BenchmarkStream(b *testing.B) {
 	}
 	cells := make([]mask.Cell, 8)
 	for _, i := range []int{2, 5} {
-		if cells[i], err = m.Cell(mask.Spec{With: mask.Partial, KeepLast: 4}, 25, false); err != nil {
+		if cells[i], err = m.Cell(mask.Spec{With: mask.Partial, KeepLast: 4}, 25, false, nil); err != nil {
 			b.Fatal(err)
 		}
 	}
