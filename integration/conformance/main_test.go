@@ -28,6 +28,7 @@ const (
 // suite is what all tests of the package share.
 type suite struct {
 	dir    string
+	weir   string // the program
 	once   sync.Once
 	stage  *stage.Stage
 	ca     string            // file of the CA of the gateway's listeners
@@ -64,8 +65,7 @@ func (s *suite) start() error {
 	if s.dir, err = stage.TempDir("weir-conformance-"); err != nil {
 		return err
 	}
-	weir, err := stage.Build(ctx, s.dir)
-	if err != nil {
+	if s.weir, err = stage.Build(ctx, s.dir); err != nil {
 		return err
 	}
 	policy, err := filepath.Abs(filepath.Join("testdata", "policy"))
@@ -73,7 +73,7 @@ func (s *suite) start() error {
 		return err
 	}
 	s.stage, err = stage.Start(ctx, stage.Options{
-		Dir: filepath.Join(s.dir, "stage"), Weir: weir,
+		Dir: filepath.Join(s.dir, "stage"), Weir: s.weir,
 		Postgres: func(o *postgres.Options) {
 			o.SQL = append(o.SQL, stage.CreateSuperuser(superRole), "CREATE DATABASE left_side", "CREATE DATABASE right_side")
 		},

@@ -20,8 +20,8 @@ var Version = "dev"
 // The exit codes.
 const (
 	exitOK    = 0
-	exitError = 1 // the command failed
-	exitUsage = 2 // the command line is wrong
+	exitError = 1 // the command failed, or found something
+	exitUsage = 2 // the command line is wrong; of a test that finds things, it could not be run
 )
 
 // Streams are what a command reads and writes.
@@ -121,7 +121,18 @@ func usage(w io.Writer, err error) int {
 // reported is an error whose text was printed already.
 type reported struct{ error }
 
+// notRun is an error of a test that could not be run: whether it would have found
+// something is not known.
+type notRun struct{ error }
+
+func (n notRun) Unwrap() error { return n.error }
+
 func report(w io.Writer, err error) int {
+	var undone notRun
+	if errors.As(err, &undone) {
+		_, _ = fmt.Fprintln(w, "weir: "+err.Error())
+		return exitUsage
+	}
 	var done reported
 	var mistakes *config.Error
 	switch {

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
@@ -66,6 +67,21 @@ func newValues(side Side) *values {
 	for row := 1; row <= 3; row++ {
 		for _, column := range []string{"accounts.iban", "logs.secret", "parents.secret", `"Odd Table"."Ssn"`, "generated.ssn", "notified.secret"} {
 			v.set(column, row, words, v.word(), "")
+		}
+	}
+	return v
+}
+
+// only makes the side differ in those columns that the gateway masks: the others are as
+// on the left. nil are all.
+func (v *values) only(masked []string) *values {
+	if masked == nil || v.side == Left {
+		return v
+	}
+	for name, literal := range newValues(Left).literals {
+		column := name[1:strings.LastIndexByte(name, ' ')]
+		if !slices.Contains(masked, column) {
+			v.literals[name] = literal
 		}
 	}
 	return v

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -19,9 +19,10 @@ type answer struct {
 
 // player plays shapes on one side.
 type player struct {
-	target string // DSN
-	world  *world
-	open   *session // kept for shapes that only read
+	target   string // DSN
+	password func(context.Context) (string, error)
+	world    *world
+	open     *session // kept for shapes that only read
 }
 
 // play sends a shape in one form. An error is of the kit's own side.
@@ -34,7 +35,7 @@ func (p *player) play(ctx context.Context, s *Shape, via string) (*answer, error
 		return nil, err
 	}
 	if p.open == nil {
-		if p.open, err = dial(ctx, p.target, p.world.schema); err != nil {
+		if p.open, err = p.dial(ctx); err != nil {
 			return nil, fmt.Errorf("connecting to the target: %w", err)
 		}
 	}
@@ -73,7 +74,7 @@ func (p *player) after(ctx context.Context, s *Shape, a *answer) error {
 // refresh changes the schema through the gateway, so that one that keeps a catalog
 // reads it anew: it would refuse what it does not know. Whether it may does not matter.
 func (p *player) refresh(ctx context.Context) {
-	s, err := dial(ctx, p.target, p.world.schema)
+	s, err := p.dial(ctx)
 	if err != nil {
 		return
 	}
@@ -105,6 +106,9 @@ func (a *answer) refused() bool {
 	}
 	return failed
 }
+
+// silent says whether the answer did not come in time.
+func (a *answer) silent() bool { return errors.Is(a.err, os.ErrDeadlineExceeded) }
 
 // firstError is the first error of an answer, as psql would print it.
 func (a *answer) firstError() string {
@@ -170,7 +174,11 @@ func differ(left, right *answer) string {
 			other = r[i]
 		}
 		if one != other {
-			return strings.ReplaceAll(one+" | "+other, "*pgproto3.", "")
+			a, b := left.say(i), right.say(i)
+			if a == b { // they differ in what is not said
+				a, b = one, other
+			}
+			return a + " | " + b
 		}
 	}
 	return ""

@@ -24,6 +24,7 @@ CREATE TABLE generated (id int, ssn text, loud text GENERATED ALWAYS AS (upper(s
 CREATE TABLE sink (id int, body text, num numeric, doc jsonb);
 CREATE TABLE notified (id int, secret text);
 CREATE TABLE names (id int, ssn text, name text);
+CREATE TABLE control (mark text);
 CREATE SEQUENCE counter;
 CREATE INDEX ON people (upper(ssn));
 
@@ -57,7 +58,7 @@ CREATE TRIGGER spreads AFTER INSERT ON notified FOR EACH ROW EXECUTE FUNCTION sp
 CREATE RULE copies AS ON UPDATE TO children DO ALSO INSERT INTO sink (id, body) VALUES (OLD.id, OLD.secret);
 
 -- data
-TRUNCATE people, depts, orders, accounts, payments, logs, parents, children, "Odd Table", generated, sink, notified, names;
+TRUNCATE people, depts, orders, accounts, payments, logs, parents, children, "Odd Table", generated, sink, notified, names, control;
 ALTER SEQUENCE counter RESTART;
 INSERT INTO people VALUES
   (1, 'Ann', 1, '{people.ssn 1}', '{people.card 1}', '{people.email 1}', '{people.salary 1}', '{people.bonus 1}', '{people.net 1}', '{people.score 1}', '{people.born 1}', '{people.seen 1}', '{people.token 1}', '{people.photo 1}', '{people.doc 1}', '{people.tags 1}', '{people.home 1}', '{people.ip 1}', '{people.active 1}'),
@@ -78,5 +79,6 @@ ALTER TABLE notified DISABLE TRIGGER ALL;
 INSERT INTO notified VALUES (1, '{notified.secret 1}'), (2, '{notified.secret 2}'), (3, '{notified.secret 3}');
 ALTER TABLE notified ENABLE TRIGGER ALL;
 INSERT INTO names VALUES (1, 'no', 'one'), (2, 'nor', 'two');
+INSERT INTO control VALUES ('{mark}');
 REFRESH MATERIALIZED VIEW kept;
 ANALYZE people;

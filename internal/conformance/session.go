@@ -5,14 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 // answerWithin is how long one statement may take: what takes longer is broken.
 const answerWithin = 15 * time.Second
+
+// signInWithin is how long a connection may take, if its DSN does not say.
+const signInWithin = 15 * time.Second
 
 // session is a connection of which every message is seen.
 type session struct {
@@ -21,15 +26,31 @@ type session struct {
 	status   byte // of the transaction: I, T, E
 }
 
-// dial signs in, with the scratch schema first in the search path.
-func dial(ctx context.Context, dsn, schema string) (*session, error) {
-	cfg, err := pgconn.ParseConfig(dsn)
+// dial signs in, with the scratch schema first in the search path. Poolers that take
+// no such parameter of a connection (PgBouncer: ignore_startup_parameters) are told by SET.
+func (p *player) dial(ctx context.Context) (*session, error) {
+	schema := p.world.schema
+	cfg, err := pgconn.ParseConfig(p.target)
 	if err != nil {
 		return nil, err
+	}
+	if p.password != nil {
+		if cfg.Password, err = p.password(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = signInWithin
 	}
 	cfg.RuntimeParams["search_path"] = schema
 	cfg.RuntimeParams["application_name"] = "weir conformance"
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
+	if err != nil && strings.Contains(err.Error(), "startup parameter") {
+		delete(cfg.RuntimeParams, "search_path")
+		if conn, err = pgconn.ConnectConfig(ctx, cfg); err == nil {
+			_, err = conn.Exec(ctx, "SET search_path TO "+pgx.Identifier{schema}.Sanitize()).ReadAll()
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

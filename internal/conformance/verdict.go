@@ -31,8 +31,8 @@ var Verdicts = []Verdict{Masked, Refused, Same, Changed, Broken, Oracle, Derived
 // Bad says whether a verdict is against the gateway.
 func (v Verdict) Bad() bool { return v != Masked && v != Refused && v != Same }
 
-// judge says what a pair of answers shows. direct is the server's own answer to a
-// benign shape.
+// judge says what a pair of answers shows; right is nil where that side was not played.
+// direct is the server's own answer to a benign shape.
 func judge(s *Shape, seen []sighting, left, right, direct *answer) (Verdict, string) {
 	if v, why := sighted(seen); v != "" {
 		return v, why
@@ -46,7 +46,7 @@ func judge(s *Shape, seen []sighting, left, right, direct *answer) (Verdict, str
 		}
 		return Same, ""
 	}
-	alike := left.refused() && right.refused() && left.firstError() == right.firstError()
+	alike := right == nil || left.refused() && right.refused() && left.firstError() == right.firstError()
 	if !s.Volatile && !alike {
 		if why := differ(left, right); why != "" {
 			return Oracle, why
@@ -84,6 +84,9 @@ func broken(a *answer) string {
 	if a.err != nil {
 		if errors.Is(a.err, io.EOF) || errors.Is(a.err, io.ErrUnexpectedEOF) {
 			return "the connection was closed"
+		}
+		if a.silent() {
+			return fmt.Sprintf("no answer within %s", answerWithin)
 		}
 		return a.err.Error()
 	}

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,17 +27,21 @@ type world struct {
 }
 
 // newWorld connects to the database itself, and seeds.
-func newWorld(ctx context.Context, dsn, schema string, side Side) (*world, error) {
+func newWorld(ctx context.Context, dsn string, o *Options, side Side) (*world, error) {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return nil, err
 	}
 	cfg.RuntimeParams["application_name"] = "weir conformance"
-	cfg.RuntimeParams["search_path"] = schema
+	cfg.RuntimeParams["search_path"] = o.Schema
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol // the schema changes below it
-	w := &world{schema: schema, values: newValues(side)}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = signInWithin
+	}
+	w := &world{schema: o.Schema, values: newValues(side).only(o.Masked)}
+	w.values.literals["{mark}"] = rand.Text() // tells this run's schema from any other of its name
 	if w.owner, err = pgx.ConnectConfig(ctx, cfg); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("connecting to the database past the gateway: %w", err)
 	}
 	if err := w.ours(ctx); err != nil {
 		return nil, errors.Join(err, w.owner.Close(ctx))
@@ -47,8 +52,16 @@ func newWorld(ctx context.Context, dsn, schema string, side Side) (*world, error
 	return w, nil
 }
 
-// ours says whether the schema does not exist or is the kit's own.
+// ours says whether the schema does not exist or is the kit's own, and keeps other runs
+// away from it until the connection ends.
 func (w *world) ours(ctx context.Context) error {
+	var free bool
+	if err := w.owner.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtext('weir conformance'), hashtext($1))", w.schema).Scan(&free); err != nil {
+		return err
+	}
+	if !free {
+		return fmt.Errorf("another run has the schema %q: wait for it, or name another one with --schema", w.schema)
+	}
 	var note *string
 	err := w.owner.QueryRow(ctx, "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = $1", w.schema).Scan(&note)
 	switch {
@@ -70,7 +83,7 @@ func (w *world) seed(ctx context.Context) error {
 	grants := fmt.Sprintf("GRANT ALL ON ALL TABLES IN SCHEMA %s TO PUBLIC; GRANT ALL ON ALL SEQUENCES IN SCHEMA %s TO PUBLIC;", name, name)
 	for _, sql := range []string{begin, objects, rows, grants} {
 		if _, err := w.owner.Exec(ctx, w.fill(sql)); err != nil {
-			return fmt.Errorf("seeding the scratch schema: %w", err)
+			return fmt.Errorf("making the scratch schema %s past the gateway (by a user who may: --direct): %w", w.schema, err)
 		}
 	}
 	var err error
@@ -146,6 +159,8 @@ func (w *world) close(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err = w.owner.Exec(ctx, fmt.Sprintf("DROP SCHEMA IF EXISTS %s CASCADE", pgx.Identifier{w.schema}.Sanitize()))
+	if _, err = w.owner.Exec(ctx, fmt.Sprintf("DROP SCHEMA IF EXISTS %s CASCADE", pgx.Identifier{w.schema}.Sanitize())); err == nil {
+		_, err = w.owner.Exec(ctx, "SELECT pg_advisory_unlock_all()") // the end of a session is told to nobody
+	}
 	return errors.Join(err, w.owner.Close(ctx))
 }
