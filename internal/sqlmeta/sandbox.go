@@ -44,12 +44,19 @@ type sandbox struct {
 	args     [2]uint64
 
 	malloc, free, freeResult api.Function
+
+	parser api.Function
+	calls  int // of parser that are left
 }
 
-// parseFunction is looked up anew for each text: a function object keeps the
+// parseFunction is looked up anew now and then: a function object keeps the
 // machine's stack as large as the deepest text made it, and every setjmp copies
-// all of it.
-const parseFunction = "pg_query_parse"
+// all of it. Each new one grows its stack again, in three steps.
+const (
+	parseFunction = "pg_query_parse"
+	parserCalls   = 64      // of one function object
+	parserText    = 4 << 10 // bytes of the longest text after which it goes on to be used
+)
 
 func newSandbox(rt wazero.Runtime, code wazero.CompiledModule) (*sandbox, error) {
 	ctx := experimental.WithMemoryAllocator(context.Background(), experimental.MemoryAllocatorFunc(boundedMemory))
@@ -137,7 +144,7 @@ func (s *sandbox) parse(text string) ([]byte, error) {
 	if result == 0 || !memory.WriteString(input, text) || !memory.WriteByte(input+uint32(len(text)), 0) {
 		return nil, fmt.Errorf("%w: out of memory", errTrap)
 	}
-	if err := s.call(s.module.ExportedFunction(parseFunction), uint64(result), uint64(input)); err != nil {
+	if err := s.call(s.parserFor(text), uint64(result), uint64(input)); err != nil {
 		return nil, err
 	}
 	if guard, ok := memory.Read(s.stackLow, stackGuard); !ok || !bytes.Equal(guard, untouched[:]) || s.stackPointer() != s.stackTop {
@@ -154,6 +161,17 @@ func (s *sandbox) parse(text string) ([]byte, error) {
 		return nil, err
 	}
 	return tree, err
+}
+
+// parserFor is the parser's function with a stack that no long text has grown.
+func (s *sandbox) parserFor(text string) api.Function {
+	if s.calls == 0 {
+		s.parser, s.calls = s.module.ExportedFunction(parseFunction), parserCalls
+	}
+	if s.calls--; len(text) > parserText {
+		s.calls = 0
+	}
+	return s.parser
 }
 
 // read takes a PgQueryParseResult apart.
