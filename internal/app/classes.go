@@ -26,9 +26,6 @@ func LoadClasses(path string) (Classes, error) {
 				return nil, fmt.Errorf("%s: %s: %w", path, target, err)
 			}
 		}
-		if len(c.Detectors(target)) > 0 {
-			return nil, fmt.Errorf("%s: %s.detect: detectors are not available in this version; remove the key and classify the columns instead", path, target)
-		}
 	}
 	return c, nil
 }

@@ -6,7 +6,11 @@
 // no values itself and masks nothing.
 package classification
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/weir-gateway/weir/internal/detect"
+)
 
 // Any stands for every target, schema, table or column.
 const Any = "*"
@@ -17,7 +21,7 @@ type Classification struct {
 	columns   map[columnKey][]string
 	shapes    []shape // of the wildcards in use, so that a lookup tries no others
 	paths     map[string][]PathClass
-	detectors map[string][]string
+	detectors map[string][]detect.Asked
 	harmless  map[columnKey]bool  // columns and patterns with an empty list
 	plain     map[string][]string // paths with an empty list
 	lines     []Line
@@ -69,10 +73,21 @@ func (c *Classification) Paths(target string) []PathClass {
 	return merged
 }
 
-// Detectors returns the names of the detectors that search a target's values,
-// sorted. The slice must not be changed.
-func (c *Classification) Detectors(target string) []string {
-	return union(c.detectors[target], c.detectors[Any])
+// Detectors returns what is looked for in a target's texts, in order of detector,
+// and the classes of what is found. The slice must not be changed.
+func (c *Classification) Detectors(target string) []detect.Asked {
+	own, every := c.detectors[target], c.detectors[Any]
+	switch {
+	case target == Any || len(every) == 0:
+		return own
+	case len(own) == 0:
+		return every
+	}
+	merged := slices.Clone(own)
+	for _, a := range every {
+		merged = addAsked(merged, a)
+	}
+	return merged
 }
 
 // Classified says whether anything at all is classified at a target: a column,
@@ -214,4 +229,14 @@ func addPath(list []PathClass, path string, classes []string) []PathClass {
 		return list
 	}
 	return slices.Insert(list, i, PathClass{Path: path, Classes: classes})
+}
+
+// addAsked adds classes to a detector of a list that is kept in order.
+func addAsked(list []detect.Asked, a detect.Asked) []detect.Asked {
+	i, found := slices.BinarySearchFunc(list, a.Detector, func(have detect.Asked, d detect.Detector) int { return int(have.Detector) - int(d) })
+	if found {
+		list[i].Classes = union(list[i].Classes, a.Classes)
+		return list
+	}
+	return slices.Insert(list, i, a)
 }

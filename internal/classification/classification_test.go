@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"github.com/weir-gateway/weir/internal/detect"
 )
 
 const shop = `
@@ -85,10 +87,27 @@ func TestPathsAndDetectors(t *testing.T) {
 	if diff := cmp.Diff([]PathClass{{Path: "$..ssn", Classes: []string{"pii.ssn"}}}, c.Paths("other")); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"credit_card", "email", "private_key"}, c.Detectors("billing-api")); diff != "" {
+	key := detect.Asked{Detector: detect.PrivateKey, Classes: []string{"secret.key"}}
+	asked := []detect.Asked{
+		{Detector: detect.CreditCard, Classes: []string{"pci.pan"}}, {Detector: detect.Email, Classes: []string{"pii.email"}}, key,
+	}
+	for range 2 {
+		if diff := cmp.Diff(asked, c.Detectors("billing-api")); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if diff := cmp.Diff([]detect.Asked{key}, c.Detectors("orders")); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"private_key"}, c.Detectors("orders")); diff != "" {
+}
+
+func TestDetectorsWithClasses(t *testing.T) {
+	c := parse(t, "detect: {email: gdpr.contact}\norders: {detect: {email: [pii.email, pii.contact], us_ssn: hr.ssn}}\n")
+	want := []detect.Asked{
+		{Detector: detect.Email, Classes: []string{"gdpr.contact", "pii.contact", "pii.email"}},
+		{Detector: detect.USSSN, Classes: []string{"hr.ssn"}},
+	}
+	if diff := cmp.Diff(want, c.Detectors("orders")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -160,6 +179,9 @@ func TestProblems(t *testing.T) {
 			`f.yaml:3: "PII" is not a class: write lower-case words`,
 			`f.yaml:4: "$": the path names no value`,
 			`f.yaml:5: unknown detector "emial": detectors are cloud_keys, credit_card, email`,
+		}},
+		{"detectors and classes", "detect: {emial: pii.email, email: PII}\na: {detect: {email: {}}}\nb: {detect: {}}\n", []string{
+			`f.yaml:1: unknown detector "emial"`, `f.yaml:1: "PII" is not a class`, `f.yaml:2: "email" needs a class`, `f.yaml:3: "detect" has an empty list`,
 		}},
 		{"an unknown key under a target", "api:\n  detectors: [email]\n", []string{`f.yaml:2: unknown key "detectors" under target "api"`}},
 		{"twice", "a.b.c.d: x\na.b.C.d: y\n", []string{`f.yaml:2: "a.b.C.d" is classified in line 1 already`}},

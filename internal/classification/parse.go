@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/weir-gateway/weir/internal/detect"
 )
 
 // The bounds of a file.
@@ -20,9 +22,6 @@ const (
 	MaxBytes   = 4 << 20 // of text
 	MaxEntries = 100_000 // columns and paths together
 )
-
-// knownDetectors are the detectors that a file may name.
-var knownDetectors = []string{"cloud_keys", "credit_card", "email", "iban", "jwt", "private_key", "us_ssn"}
 
 // Load reads a file. What is wrong with its text is an *Error that tells every
 // problem at once.
@@ -47,7 +46,7 @@ func Parse(name string, text []byte) (*Classification, error) {
 		c: &Classification{
 			columns:   map[columnKey][]string{},
 			paths:     map[string][]PathClass{},
-			detectors: map[string][]string{},
+			detectors: map[string][]detect.Asked{},
 			harmless:  map[columnKey]bool{},
 			plain:     map[string][]string{},
 		},
@@ -257,18 +256,44 @@ func (p *parser) classes(key, value *yaml.Node) ([]string, bool) {
 	return classes, ok
 }
 
-// detect reads the detectors of a target.
+// detect reads the detectors of a target: a list of names, with the classes that
+// they find by themselves, or a mapping of names to classes.
 func (p *parser) detect(target string, value *yaml.Node) {
 	key := &yaml.Node{Value: "detect", Line: value.Line}
-	detectors, ok := p.list(key, value, "detector", "[email, us_ssn]")
-	for _, d := range detectors {
-		if !slices.Contains(knownDetectors, d) {
-			p.problem(value.Line, fmt.Sprintf("unknown detector %q", d), "detectors are "+strings.Join(knownDetectors, ", "))
-			ok = false
+	var asked []detect.Asked
+	good := true
+	add := func(line int, name string, classes []string) {
+		d, ok := detect.ByName(name)
+		if !ok {
+			p.problem(line, fmt.Sprintf("unknown detector %q", name), "detectors are "+strings.Join(detect.Names(), ", "))
+			good = false
+			return
+		}
+		if classes == nil {
+			classes = []string{d.Class()}
+		}
+		asked = addAsked(asked, detect.Asked{Detector: d, Classes: classes})
+	}
+	if value.Kind == yaml.MappingNode {
+		p.mapping(value, "detect", func(name, classes *yaml.Node) {
+			list, ok := p.classes(name, classes)
+			if good = good && ok; ok {
+				add(name.Line, name.Value, list)
+			}
+		})
+	} else {
+		names, ok := p.list(key, value, "detector", "[email, us_ssn], or {credit_card: pci.pan}")
+		good = ok
+		for _, name := range names {
+			add(value.Line, name, nil)
 		}
 	}
-	if ok && p.first(fmt.Sprintf("detect %q", target), key) {
-		p.c.detectors[target] = detectors
+	if good && len(asked) == 0 {
+		p.problem(value.Line, `"detect" has an empty list`, "name a detector, or remove the line")
+		return
+	}
+	if good && p.first(fmt.Sprintf("detect %q", target), key) {
+		p.c.detectors[target] = asked
 	}
 }
 

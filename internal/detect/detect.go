@@ -63,6 +63,12 @@ func Of(detectors ...Detector) Set {
 // Has says whether a detector is in the set.
 func (s Set) Has(d Detector) bool { return s&(1<<d) != 0 }
 
+// Asked is a detector that is asked for, and the classes of what it finds.
+type Asked struct {
+	Detector Detector
+	Classes  []string // sorted
+}
+
 // Finding is a passage of a text, in bytes.
 type Finding struct {
 	Start, End int

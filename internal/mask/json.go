@@ -19,8 +19,9 @@ type Rule struct {
 // JSON hides values in JSON documents in one pass. It is safe for concurrent
 // use.
 type JSON struct {
-	masker *Masker
-	rules  []Rule
+	masker   *Masker
+	rules    []Rule
+	passages *Passages // to be hidden in what no rule names; may be nil
 }
 
 // JSON makes a masker of documents. Where several rules take a value, the first
@@ -34,6 +35,10 @@ func (m *Masker) JSON(rules []Rule) (*JSON, error) {
 	return &JSON{masker: m, rules: rules}, nil
 }
 
+// With hides passages too, in the strings, the numbers and the names that no rule
+// hides.
+func (j *JSON) With(p *Passages) *JSON { return &JSON{j.masker, j.rules, p} }
+
 // Replaced is told of every value that was hidden: its class and the value as
 // it stood in the document. It may be nil.
 type Replaced func(class string, original []byte)
@@ -42,9 +47,14 @@ type Replaced func(class string, original []byte)
 // writes them to dst with the rules applied. White space is not kept. Where it
 // fails, what was written so far is a masked prefix.
 func (j *JSON) Copy(dst io.Writer, src io.Reader, replaced Replaced) error {
+	return j.CopyWith(dst, src, replaced, &Found{})
+}
+
+// CopyWith is Copy that says what passages were found.
+func (j *JSON) CopyWith(dst io.Writer, src io.Reader, replaced Replaced, f *Found) error {
 	dec := jsontext.NewDecoder(src, jsontext.AllowDuplicateNames(true))
 	enc := jsontext.NewEncoder(dst, jsontext.AllowDuplicateNames(true), jsontext.PreserveRawStrings(true))
-	w := walk{json: j, dec: dec, enc: enc, replaced: replaced}
+	w := walk{json: j, dec: dec, enc: enc, replaced: replaced, found: f}
 	start := make([]position, len(j.rules))
 	for i := range j.rules {
 		start[i] = position{rule: i}
@@ -70,6 +80,7 @@ type walk struct {
 	dec      *jsontext.Decoder
 	enc      *jsontext.Encoder
 	replaced Replaced
+	found    *Found
 }
 
 func (w *walk) value(at []position) error {
@@ -79,12 +90,12 @@ func (w *walk) value(at []position) error {
 		}
 	}
 	kind := w.dec.PeekKind()
-	if len(at) == 0 || (kind != '{' && kind != '[') {
+	if len(at) == 0 && w.json.passages == nil || (kind != '{' && kind != '[') {
 		v, err := w.dec.ReadValue()
 		if err != nil {
 			return err
 		}
-		return w.enc.WriteValue(v)
+		return w.leaf(v)
 	}
 	if err := w.copyToken(); err != nil {
 		return err
@@ -102,7 +113,7 @@ func (w *walk) members(at []position) error {
 			return err
 		}
 		text := name.String()
-		if err := w.enc.WriteToken(name); err != nil {
+		if err := w.name(name, text); err != nil {
 			return err
 		}
 		if err := w.value(w.advance(at, &text, 0)); err != nil {
