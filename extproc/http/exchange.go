@@ -49,7 +49,7 @@ func (x *exchange) judge(ctx context.Context, r *extproc.Request) *extproc.Refus
 	}
 	classified, err := x.deps.Classes.Paths()
 	if err == nil {
-		x.rules, err = newRules(&x.decision, classified, x.deps.Masker)
+		x.rules, err = newRules(&x.decision, classified, x.deps.Classes.Detectors(), x.deps.Masker)
 	}
 	if err != nil {
 		x.deps.Log.ErrorContext(ctx, "a mask of the policy cannot work", "target", x.cfg.Target.Name, "err", err)
@@ -154,8 +154,10 @@ func (x *exchange) prepare(resp *extproc.Response, method string) *extproc.Refus
 		return unmaskable("it is only a part of a document")
 	case encoding != "" && encoding != "identity":
 		return unmaskable("its encoding " + strconv.Quote(encoding) + " cannot be read")
-	case !isJSON(resp.Header):
+	case x.rules.bound && !isJSON(resp.Header):
 		return unmaskable("it is not JSON")
+	case !isJSON(resp.Header) && !isText(resp.Header):
+		return unmaskable("it is neither JSON nor text")
 	}
 	for _, name := range []string{"Content-Length", "Accept-Ranges", "Etag", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
 		resp.Header.Del(name)
@@ -171,6 +173,11 @@ func bodiless(status int, method string) bool {
 // deliver streams the response: masked, counted, recorded, then given on.
 func (x *exchange) deliver(ctx context.Context, resp *extproc.Response, outcome *gate.Outcome) {
 	digest := sha256.New()
+	if err := x.rules.headers(resp.Header, x.keep(ctx)); err != nil {
+		outcome.Error = err.Error()
+		x.refuse(ctx, x.Exchange, x.checkFailed(ctx, err))
+		return
+	}
 	if x.decision.Record != gate.RecordMetadata {
 		head := headerBytes("HTTP/1.1 "+strconv.Itoa(resp.Status)+" "+http.StatusText(resp.Status)+"\r\n", resp.Header)
 		if err := x.payload(ctx, gate.ResponseStream, head); err != nil {
@@ -181,18 +188,13 @@ func (x *exchange) deliver(ctx context.Context, resp *extproc.Response, outcome 
 	}
 	body := resp.Body
 	if x.rules.active() {
-		masked := x.rules.pipe(body, func(original []byte) error {
-			if x.decision.Record == gate.RecordMetadata {
-				return nil
-			}
-			return x.payload(ctx, gate.OriginalStream, original)
-		})
+		masked := x.rules.pipe(body, !isJSON(resp.Header), x.keep(ctx))
 		defer masked.Close()
 		body = masked
 	}
 	resp.Body = &tap{r: body, each: func(p []byte) error { return x.each(ctx, digest, p) }}
 	err := x.Respond(ctx, resp)
-	outcome.Masked = x.rules.counts()
+	outcome.Masked, outcome.Detected = x.rules.counts(), x.rules.detected()
 	outcome.Digest = hex.EncodeToString(digest.Sum(nil))
 	x.live.Observe(x.rules.delivered(resp.Status))
 	switch {
@@ -202,6 +204,16 @@ func (x *exchange) deliver(ctx context.Context, resp *extproc.Response, outcome 
 		outcome.Error = err.Error()
 	default:
 		outcome.Status = "ok"
+	}
+}
+
+// keep records what a mask replaced.
+func (x *exchange) keep(ctx context.Context) func(original []byte) error {
+	return func(original []byte) error {
+		if x.decision.Record == gate.RecordMetadata {
+			return nil
+		}
+		return x.payload(ctx, gate.OriginalStream, original)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weir-gateway/weir/extproc"
+	"github.com/weir-gateway/weir/internal/detect"
 	"github.com/weir-gateway/weir/internal/gate"
 	"github.com/weir-gateway/weir/internal/mask"
 )
@@ -46,6 +47,8 @@ type Secrets interface {
 // classification of now. An error means that this cannot be told.
 type Classes interface {
 	Paths() ([]ClassPath, error)
+	// Detectors are what is looked for in its texts.
+	Detectors() []detect.Asked
 }
 
 // ClassPath is a JSONPath and the classes of what it names.

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/weir-gateway/weir/extproc"
+	"github.com/weir-gateway/weir/internal/detect"
 	"github.com/weir-gateway/weir/internal/gate"
 	"github.com/weir-gateway/weir/internal/mask"
 )
@@ -93,6 +94,10 @@ func (k keys) Expand(_ context.Context, template string) (string, error) {
 type paths []ClassPath
 
 func (p paths) Paths() ([]ClassPath, error) { return p, nil }
+
+func (p paths) Detectors() []detect.Asked {
+	return []detect.Asked{{Detector: detect.Email, Classes: []string{"pii.email"}}, {Detector: detect.CreditCard, Classes: []string{"pci.pan"}}}
+}
 
 // rulebook decides every operation alike, and keeps what it was shown.
 type rulebook struct {
@@ -369,6 +374,57 @@ func TestMaskedJSON(t *testing.T) {
 	}
 	if got := f.ledger.bytes[gate.OriginalStream]; !strings.Contains(got, `pci.pan "4111111111111111"`) {
 		t.Errorf("originals: %s", got)
+	}
+}
+
+// findMail hides mailboxes, of which the classification names no path.
+var findMail = gate.Decision{Effect: gate.Allow, Mask: []gate.Mask{{Class: "pii.email", MaskSpec: gate.MaskSpec{With: "redact"}}}}
+
+func TestPassages(t *testing.T) {
+	long := strings.Repeat("a line\n", 10_000)
+	for name, test := range map[string]struct {
+		media, body, want string
+		decision          gate.Decision
+	}{
+		"json": {"application/json", `{"a":["x bob@example.com"],"bob@example.com":1,"n":1.0}`, `{"a":["x [redacted]"],"[redacted]":1,"n":1.0}`, findMail},
+		"json with paths": {"application/json", `{"customers":[{"card":"4111111111111111"}],"note":"4111 1111 1111 1111"}`,
+			`{"customers":[{"card":"************1111"}],"note":"**** **** **** 1111"}`, maskCards},
+		"text":            {"text/plain; charset=utf-8", "write to bob@example.com", "write to [redacted]", findMail},
+		"a long text":     {"text/html", long + "bob@example.com " + long, long + "[redacted] " + long, findMail},
+		"an event stream": {"text/event-stream", "data: bob@example.com\n\n", "data: [redacted]\n\n", findMail},
+		"xml":             {"application/atom+xml", "<a>bob@example.com</a>", "<a>[redacted]</a>", findMail},
+		"nothing":         {"text/plain", "nothing", "nothing", findMail},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, test.decision)
+			resp := response(200, test.media, test.body)
+			resp.Header.Set("X-Owner", "bob@example.com")
+			w := f.serve(t, &wire{req: request("GET", "/customers", ""), resp: resp})
+			if got := strings.TrimSuffix(w.gotBody, "\n"); got != strings.TrimSuffix(test.want, "\n") {
+				t.Errorf("got %.200s", got)
+			}
+			owner := 0
+			if len(test.decision.Mask) == 1 && test.decision.Mask[0].Class == "pii.email" {
+				owner = 1
+			}
+			if got := w.got.Header.Get("X-Owner"); (got == "[redacted]") != (owner == 1) {
+				t.Errorf("header %q", got)
+			}
+			o := f.ledger.outcome(t)
+			if want := strings.Count(test.body, "bob@"); owner == 1 && (o.Detected["email"] != want+1 || o.Masked["pii.email"] != want+1) {
+				t.Errorf("outcome %+v", o)
+			}
+			if strings.Contains(f.ledger.bytes[gate.ResponseStream], "bob@") && owner == 1 || owner == 1 && !strings.Contains(f.ledger.bytes[gate.OriginalStream], "bob@example.com") {
+				t.Errorf("recorded %q, originals %q", f.ledger.bytes[gate.ResponseStream], f.ledger.bytes[gate.OriginalStream])
+			}
+		})
+	}
+	for media, body := range map[string]string{"text/plain; charset=utf-16": "b\x00o\x00b", "image/png": "PNG", "": "x", "application/octet-stream": "bob@example.com"} {
+		f := newFixture(t, findMail)
+		w := f.serve(t, &wire{req: request("GET", "/x", ""), resp: response(200, media, body)})
+		if p := w.problem(t); p.Rule != "unmaskable_response" {
+			t.Errorf("%s: %+v", media, p)
+		}
 	}
 }
 

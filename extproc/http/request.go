@@ -146,6 +146,25 @@ func isJSON(h http.Header) bool {
 	return strings.HasSuffix(media, "+json")
 }
 
+// isText says whether a body is text that can be looked through: of a kind in which
+// words stand as they are, in an encoding that has ASCII in it.
+func isText(h http.Header) bool {
+	media, parameters, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil {
+		return false
+	}
+	switch strings.ToLower(parameters["charset"]) {
+	case "", "utf-8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252":
+	default:
+		return false
+	}
+	switch media {
+	case "application/xml", "application/yaml", "application/sql", "application/javascript":
+		return true
+	}
+	return strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "+xml") || strings.HasSuffix(media, "+yaml")
+}
+
 func flatten(h http.Header) map[string]string {
 	out := make(map[string]string, len(h))
 	for name, values := range h {

@@ -19,7 +19,8 @@ import (
 type copyPlan struct {
 	columns int
 	binary  bool
-	stream  *copyout.Stream // nil: no column is masked
+	stream  *copyout.Stream // nil: no column is masked or looked through
+	seek    bool            // some are looked through
 	classes []string        // that each column is counted under
 }
 
@@ -38,7 +39,7 @@ func (s *session) planCopies(op *operation) *problem {
 	if unsure { // nobody else sees what this transaction has changed
 		return copyMasked(op).withHint("COPY in a transaction that has changed neither schema nor settings.")
 	}
-	if !op.copiesMasked() {
+	if !op.copiesMasked() && op.passages == nil {
 		return nil
 	}
 	op.copies = make([]*copyPlan, len(op.shape.results))
@@ -62,6 +63,7 @@ func (s *session) copyPlan(op *operation, r *result) (*copyPlan, *problem) {
 	n := len(r.outputs)
 	p := &copyPlan{columns: n, binary: r.copy.Format == "binary", classes: make([]string, n)}
 	cells := make([]mask.Cell, n)
+	var seek []mask.Seeker
 	masked := false
 	for i := range r.outputs {
 		o := &r.outputs[i]
@@ -69,10 +71,16 @@ func (s *session) copyPlan(op *operation, r *result) (*copyPlan, *problem) {
 			return nil, copyMasked(op)
 		}
 		spec, class := s.maskFor(op, o.Sources, o.Direct)
+		oid, known := columnType(op.shape.catalog, o)
 		if spec == nil {
+			if op.passages != nil {
+				if seek == nil {
+					seek, p.seek = make([]mask.Seeker, n), true
+				}
+				seek[i] = op.passages.Seeker(oid, p.binary)
+			}
 			continue
 		}
-		oid, known := columnType(op.shape.catalog, o)
 		if !known || !o.Direct {
 			spec = &mask.Spec{With: mask.Null}
 		}
@@ -83,14 +91,14 @@ func (s *session) copyPlan(op *operation, r *result) (*copyPlan, *problem) {
 		}
 		cells[i], p.classes[i], masked = cell, class, true
 	}
-	if !masked {
+	if !masked && !p.seek {
 		return p, nil
 	}
 	var err error
 	p.stream, err = copyout.New(copyout.Format{
 		Kind: copyKinds[r.copy.Format], Delimiter: r.copy.Delimiter, Null: r.copy.Null, Header: r.copy.Header,
 		Quote: r.copy.Quote, Escape: r.copy.Escape, Quoted: alwaysQuoted(r),
-	}, cells, s.cfg.MaxMessage)
+	}, cells, seek, s.cfg.MaxMessage)
 	if err != nil {
 		return nil, copyMasked(op)
 	}
@@ -134,7 +142,7 @@ func (s *session) beginCopy(op *operation, frame []byte) {
 		plan = op.copies[op.statement]
 	}
 	switch {
-	case op.copiesMasked() && plan == nil: // a text that was not understood was a COPY
+	case (op.copiesMasked() || op.passages != nil) && plan == nil: // a text that was not understood was a COPY
 		s.interrupt(op, copyMasked(op))
 	case plan != nil && !plan.agrees(frame):
 		s.disagree(op)

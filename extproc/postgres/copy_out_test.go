@@ -245,7 +245,7 @@ func TestCopyIsTheServers(t *testing.T) {
 		if err := conn.SendBatch(context.Background(), batch).Close(); err != nil {
 			t.Fatal(err)
 		}
-		stream, err := copyout.New(f, []mask.Cell{nil, nil, m.cell}, 1<<20)
+		stream, err := copyout.New(f, []mask.Cell{nil, nil, m.cell}, nil, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}

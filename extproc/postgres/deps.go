@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weir-gateway/weir/internal/detect"
 	"github.com/weir-gateway/weir/internal/gate"
 	"github.com/weir-gateway/weir/internal/mask"
 	"github.com/weir-gateway/weir/internal/sqlmeta"
@@ -51,11 +52,14 @@ type Classification interface {
 	Classified(target string) bool
 	// Classes are all that columns of the target may have.
 	Classes(target string) []string
+	// Detectors are what is looked for in its texts.
+	Detectors(target string) []detect.Asked
 }
 
 // Masker makes masks for columns. types may be nil.
 type Masker interface {
 	Cell(spec mask.Spec, typeOID uint32, binary bool, types mask.Types) (mask.Cell, error)
+	Passages(rules []mask.PassageRule) (*mask.Passages, error)
 }
 
 // Deps are what a Handler works with. All that say nothing else are required.

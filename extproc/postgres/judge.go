@@ -132,6 +132,9 @@ func (s *session) allowed(id string, sh *shape, d gate.Decision) (*operation, *p
 	op.withhold = sh.opaque || sh.unknown || touches(op.masks, sh) || quotes(op.masks, sh)
 	p := op.unmaskable(&s.temporary)
 	if p == nil {
+		op.passages, p = s.passages(op)
+	}
+	if p == nil {
 		p = s.planCopies(op)
 	}
 	return s.refusedAfter(op, p)

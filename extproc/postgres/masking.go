@@ -16,7 +16,33 @@ type plan struct {
 	cells   []mask.Cell // by column; nil passes
 	classes []string    // that each column is counted under
 	counts  []int       // values replaced, by column
-	passes  bool        // no column is masked
+	passes  bool        // no column is masked or looked through
+
+	// Where texts are looked through:
+	seek    []mask.Seeker // by column; nil passes
+	found   mask.Found
+	changed []bool // by column, of the row that was rewritten last
+	scratch []byte
+}
+
+// room makes room for what concerns single columns.
+func (p *plan) room(columns int) {
+	if p.passes {
+		p.passes = false
+		p.cells, p.classes, p.counts = make([]mask.Cell, columns), make([]string, columns), make([]int, columns)
+	}
+}
+
+// look has a column looked through.
+func (p *plan) look(column, columns int, seek mask.Seeker) {
+	if seek == nil {
+		return
+	}
+	p.room(columns)
+	if p.seek == nil {
+		p.seek, p.changed = make([]mask.Seeker, columns), make([]bool, columns)
+	}
+	p.seek[column] = seek
 }
 
 // activeMasks are those of a decision that can concern this target at all. A
@@ -98,12 +124,12 @@ func (s *session) plan(op *operation, frame []byte) {
 			return
 		}
 		if m == nil {
+			if op.passages != nil {
+				p.look(i, len(d.Fields), op.passages.Seeker(d.Fields[i].DataTypeOID, d.Fields[i].Format == pgproto3.BinaryFormat))
+			}
 			continue
 		}
-		if p.passes {
-			p.passes = false
-			p.cells, p.classes, p.counts = make([]mask.Cell, len(d.Fields)), make([]string, len(d.Fields)), make([]int, len(d.Fields))
-		}
+		p.room(len(d.Fields))
 		cell, err := s.deps.Masker.Cell(*m, d.Fields[i].DataTypeOID, d.Fields[i].Format == pgproto3.BinaryFormat, typesOf(op.shape.catalog))
 		if err != nil {
 			s.deps.Log.Error("a mask of the policy cannot work", "target", s.cfg.Target.Name, "class", class, "err", err)
@@ -209,9 +235,8 @@ func (s *session) maskFor(op *operation, sources []sqlmeta.ColumnRef, direct boo
 	case !direct: // part of a value may show in what is derived from it
 		return &mask.Spec{With: mask.Redact}, label
 	}
-	return &mask.Spec{
-		With: best.With, KeepFirst: best.KeepFirst, KeepLast: best.KeepLast, Unit: best.Unit, Size: best.Size,
-	}, label
+	spec := specOf(best)
+	return &spec, label
 }
 
 // typesOf are the types that a catalog knows, nil for one that knows none.

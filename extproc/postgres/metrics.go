@@ -18,6 +18,7 @@ type metrics struct {
 	operations     *prometheus.CounterVec // by effect
 	rows           prometheus.Counter
 	masked         *prometheus.CounterVec // by class
+	detected       *prometheus.CounterVec // by detector
 	cancels        *prometheus.CounterVec // by result
 	stale          prometheus.Counter
 	bytesIn        prometheus.Counter
@@ -51,6 +52,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		operations:     counters("operations_total", "Statements that were judged.", "effect"),
 		rows:           counter("rows_total", "Rows that were delivered."),
 		masked:         counters("masked_values_total", "Values that a mask replaced.", "class"),
+		detected:       counters("detected_passages_total", "Passages of texts that a detector found and a mask replaced.", "detector"),
 		cancels:        counters("cancel_requests_total", "Cancel requests of clients.", "result"),
 		stale:          counter("catalog_changed_total", "Statements whose result was withheld because the catalog had changed since they were judged."),
 		bytesIn:        counter("received_bytes_total", "Bytes from clients."),
@@ -75,7 +77,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	return errors.Join(
 		register(r, &m.sessions), register(r, &m.signingIn), register(r, &m.waiting), register(r, &m.notAdmitted),
 		register(r, &m.refusedSignIns), register(r, &m.operations), register(r, &m.rows), register(r, &m.masked),
-		register(r, &m.cancels), register(r, &m.stale), register(r, &m.bytesIn), register(r, &m.bytesOut), register(r, &m.judging),
+		register(r, &m.detected), register(r, &m.cancels), register(r, &m.stale), register(r, &m.bytesIn), register(r, &m.bytesOut), register(r, &m.judging),
 	)
 }
 

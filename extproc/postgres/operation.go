@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weir-gateway/weir/internal/gate"
+	"github.com/weir-gateway/weir/internal/mask"
 )
 
 // operation is one judged statement, call, or the statements of one simple query, on
@@ -13,12 +14,13 @@ type operation struct {
 	id       string
 	shape    *shape
 	decision gate.Decision
-	masks    []gate.Mask  // that may concern this target; none means that rows pass untouched
-	withhold bool         // the text of an error may hold what is masked
-	copies   []*copyPlan  // of each statement that is a COPY TO STDOUT of what is masked
-	rests    bool         // it must be confirmed before anything of it leaves
-	metadata bool         // nothing but facts is recorded
-	recorded gate.Receipt // that it may be sent; nil once it has returned nil
+	masks    []gate.Mask    // that may concern this target; none means that rows pass untouched
+	passages *mask.Passages // looked for in texts; nil: nothing is
+	withhold bool           // the text of an error may hold what is masked
+	copies   []*copyPlan    // of each statement that is a COPY TO STDOUT of what is masked
+	rests    bool           // it must be confirmed before anything of it leaves
+	metadata bool           // nothing but facts is recorded
+	recorded gate.Receipt   // that it may be sent; nil once it has returned nil
 	started  time.Time
 
 	// The rest belongs to the server's side.
@@ -61,9 +63,15 @@ func (o *operation) fail(status, code, text string) {
 func (o *operation) endPlan() {
 	if p := o.plan; p != nil {
 		count(&o.outcome, p.classes, p.counts)
+		if p.seek != nil {
+			o.note(&p.found)
+		}
 	}
 	if p := o.copy; p != nil && p.stream != nil {
 		count(&o.outcome, p.classes, p.stream.Counts())
+		if p.seek {
+			o.note(p.stream.Found())
+		}
 	}
 	o.plan, o.copy = nil, nil
 }

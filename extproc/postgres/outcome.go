@@ -69,6 +69,9 @@ func (s *session) conclude(op *operation) {
 	for class, n := range o.Masked {
 		s.metrics.masked.WithLabelValues(class).Add(float64(n))
 	}
+	for name, n := range o.Detected {
+		s.metrics.detected.WithLabelValues(name).Add(float64(n))
+	}
 	s.out.completed = append(s.out.completed, op)
 }
 

@@ -35,7 +35,7 @@ func TestReloadBetweenMessages(t *testing.T) {
 	}
 	w, server := realWorld(t, pgserver.Options{})
 	w.rules = maskPII
-	none := &classified{classes{"public.orders.id": {"other"}}}
+	none := &classified{by: classes{"public.orders.id": {"other"}}}
 	var now atomic.Pointer[classified]
 	w.deps.Classification = func() Classification { return now.Load() }
 	now.Store(none)
@@ -58,7 +58,7 @@ func TestReloadBetweenMessages(t *testing.T) {
 					saw = append(saw, describeMessage(c.receive()))
 				}
 			}
-			now.Store(&classified{shopClasses})
+			now.Store(&classified{by: shopClasses})
 			c.send(test.after...)
 			for _, line := range c.until(1) {
 				if leaks([]byte(line)) {

@@ -245,7 +245,7 @@ func TestBaseBackup(t *testing.T) {
 		t.Errorf("%d bytes of it were recorded", n)
 	}
 	c.ask("IDENTIFY_SYSTEM")
-	if want := (&classified{shopClasses}).Classes(""); !cmp.Equal(want, read) {
+	if want := (&classified{by: shopClasses}).Classes(""); !cmp.Equal(want, read) {
 		t.Errorf("the token has read %v, want %v", read, want)
 	}
 }

@@ -196,6 +196,16 @@ func (p *plan) rewrite(dst, frame []byte) ([]byte, bool) {
 			}
 			kept = at + n
 			p.counts[i]++
+		} else if p.seek != nil && p.seek[i] != nil {
+			var null bool
+			p.changed[i] = false
+			if value != nil {
+				p.scratch, null, p.changed[i] = p.seek[i](p.scratch[:0], value, &p.found)
+			}
+			if p.changed[i] {
+				dst = appendCell(append(dst, frame[kept:at]...), p.scratch, null)
+				kept = at + n
+			}
 		}
 		at += n
 	}
@@ -214,9 +224,9 @@ func (p *plan) originals(dst, frame []byte) []byte {
 	dst = append(dst, frame[:rowHeader]...)
 	any := false
 	at := rowHeader
-	for _, cell := range p.cells {
+	for i, cell := range p.cells {
 		n, value, _ := cellAt(frame, at)
-		if cell != nil && value != nil {
+		if value != nil && (cell != nil || p.changed != nil && p.changed[i]) {
 			dst = append(dst, frame[at:at+n]...)
 			any = true
 		} else {
@@ -229,6 +239,14 @@ func (p *plan) originals(dst, frame []byte) []byte {
 	}
 	binary.BigEndian.PutUint32(dst[start+1:], uint32(len(dst)-start-1))
 	return dst
+}
+
+// appendCell appends a cell with its length.
+func appendCell(dst, value []byte, null bool) []byte {
+	if null {
+		return append(dst, 0xff, 0xff, 0xff, 0xff)
+	}
+	return append(binary.BigEndian.AppendUint32(dst, uint32(len(value))), value...)
 }
 
 // cellAt reads the cell at an offset: its size with its length, and its value,

@@ -155,6 +155,10 @@ func (s *session) anytime(kind byte, frame []byte) error {
 		s.withhold(frame, op)
 		return nil
 	}
+	if kind == msgNotice {
+		s.tellAs(frame, s.seekMessage(frame, op), op)
+		return nil
+	}
 	s.out.pass(frame, op, false)
 	return nil
 }

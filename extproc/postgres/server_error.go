@@ -52,7 +52,7 @@ func (s *session) serverError(frame []byte) error {
 	} else {
 		s.tellServerError(frame, bearer, withheld && !harmless(&m))
 		if op != nil {
-			op.fail("error", m.Code, errorText(&m, withheld))
+			op.fail("error", m.Code, errorText(&m, withheld, op))
 		}
 	}
 	if a.want != wantQuery && a.want != wantCall && a.want != wantSync {
@@ -86,7 +86,7 @@ func (s *session) tellServerError(frame []byte, op *operation, withheld bool) {
 	case withheld:
 		s.withhold(frame, op)
 	default:
-		s.out.pass(frame, op, false)
+		s.tellAs(frame, s.seekMessage(frame, op), op)
 	}
 }
 

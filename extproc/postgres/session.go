@@ -68,6 +68,7 @@ type session struct {
 	resolving   int
 	asked       time.Time // when an unknown name last had the catalog read again
 	values      [][]byte  // scratch of Bind
+	seeking     seeking
 	judging     judging
 	types       *pgtype.Map
 	writes      []*operation // of this segment, which may have to be taken back

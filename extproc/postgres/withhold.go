@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/weir-gateway/weir/internal/mask"
 )
 
 // The text of an error may hold a value that a mask hides: SELECT ssn::int says
@@ -17,10 +19,7 @@ func (s *session) withhold(frame []byte, op *operation) {
 	if err := m.Decode(frame[headerLen:]); err != nil {
 		return
 	}
-	if !op.metadata {
-		s.out.originals = append(s.out.originals, frame...)
-		s.out.replaced = append(s.out.replaced, part{op: op, end: len(s.out.originals)})
-	}
+	s.seal(frame, op)
 	generic := pgproto3.ErrorResponse{
 		Severity: m.Severity, SeverityUnlocalized: m.SeverityUnlocalized, Code: m.Code,
 		Message: "the text of this message is withheld: the statement uses masked columns",
@@ -43,9 +42,12 @@ func harmless(m *pgproto3.ErrorResponse) bool {
 }
 
 // errorText is the server's error as the outcome records it.
-func errorText(m *pgproto3.ErrorResponse, withheld bool) string {
-	if withheld && !harmless(m) {
+func errorText(m *pgproto3.ErrorResponse, withheld bool, op *operation) string {
+	switch {
+	case withheld && !harmless(m):
 		return "withheld: the statement uses masked columns"
+	case op.passages != nil:
+		return seekString(op.passages, m.Message, &mask.Found{})
 	}
 	return m.Message
 }

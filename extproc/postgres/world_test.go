@@ -17,6 +17,7 @@ import (
 
 	"github.com/weir-gateway/weir/extproc"
 	"github.com/weir-gateway/weir/integration/pki"
+	"github.com/weir-gateway/weir/internal/detect"
 	"github.com/weir-gateway/weir/internal/gate"
 	"github.com/weir-gateway/weir/internal/mask"
 	"github.com/weir-gateway/weir/internal/sqlmeta"
@@ -186,12 +187,16 @@ func secret(value string) func(context.Context) (string, error) {
 // classes are classes by "schema.table.column".
 type classes map[string][]string
 
-type classified struct{ by classes }
+type classified struct {
+	by     classes
+	detect []detect.Asked
+}
 
 func (c *classified) Column(_, schema, table, column string) []string {
 	return c.by[schema+"."+table+"."+column]
 }
-func (c *classified) Classified(string) bool { return len(c.by) > 0 }
+func (c *classified) Classified(string) bool          { return len(c.by) > 0 }
+func (c *classified) Detectors(string) []detect.Asked { return c.detect }
 func (c *classified) Classes(string) (all []string) {
 	for _, one := range c.by {
 		all = append(all, one...)
@@ -292,7 +297,7 @@ func (w *world) tellLog() {
 
 // classify classifies columns and masks their classes.
 func (w *world) classify(c classes) {
-	have := &classified{c}
+	have := &classified{by: c}
 	w.deps.Classification = func() Classification { return have }
 }
 

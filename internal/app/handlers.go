@@ -17,6 +17,7 @@ import (
 	"github.com/weir-gateway/weir/extproc/postgres"
 	"github.com/weir-gateway/weir/internal/classification"
 	"github.com/weir-gateway/weir/internal/config"
+	"github.com/weir-gateway/weir/internal/detect"
 	"github.com/weir-gateway/weir/internal/gate"
 	"github.com/weir-gateway/weir/internal/identity"
 	"github.com/weir-gateway/weir/internal/mask"
@@ -281,6 +282,9 @@ func (p *paths) Paths() ([]http.ClassPath, error) {
 	p.compiled.Store(c)
 	return c.paths, nil
 }
+
+// Detectors implements http.Classes.
+func (p *paths) Detectors() []detect.Asked { return p.classes.Load().Detectors(p.target) }
 
 func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target) (*handler, error) {
 	up, err := s.upstream(ctx, name, t)

@@ -1,5 +1,7 @@
 package detect
 
+import "bytes"
+
 const (
 	// reach is how far back a finding can begin before the last word of a text, and
 	// what announces it, in bytes.
@@ -80,6 +82,7 @@ func (s *Stream) settled(at, open int) int {
 	for i = max(at, i-reach); i > at && inWord(s.buf[i-1]); {
 		i--
 	}
+	i = max(i, at+bytes.LastIndexByte(s.buf[at:], '\n')+1) // nothing but keys goes on behind a line
 	if open >= 0 {
 		i = min(i, open)
 	}

@@ -60,5 +60,7 @@ type Outcome struct {
 	Bytes  int64          `json:"bytes"` // delivered to the client
 	Millis float64        `json:"ms"`
 	Masked map[string]int `json:"masked,omitempty"` // class → values replaced
-	Digest string         `json:"digest,omitempty"` // hex SHA-256 of what was delivered
+	// Detected are detectors with how many passages they found; Masked counts them too.
+	Detected map[string]int `json:"detected,omitempty"`
+	Digest   string         `json:"digest,omitempty"` // hex SHA-256 of what was delivered
 }

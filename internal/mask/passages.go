@@ -1,7 +1,9 @@
 package mask
 
 import (
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/weir-gateway/weir/internal/detect"
 )
@@ -99,6 +101,31 @@ func (p *Passages) passage(dst []byte, d detect.Detector, value []byte) []byte {
 		return append(dst, Redacted...)
 	}
 	return out
+}
+
+// copyBuffer is how much is read of a text at once, in bytes.
+const copyBuffer = 16 << 10
+
+// Copy reads a text from src and writes it to dst without the passages in it.
+func (p *Passages) Copy(dst io.Writer, src io.Reader, replaced Replaced, f *Found) error {
+	s := p.Stream()
+	var out []byte
+	in := make([]byte, copyBuffer)
+	for {
+		n, err := src.Read(in)
+		last := errors.Is(err, io.EOF)
+		if err != nil && !last {
+			return err
+		}
+		if out = s.Append(out[:0], in[:n], last, f, replaced); len(out) > 0 {
+			if _, err := dst.Write(out); err != nil {
+				return err
+			}
+		}
+		if last {
+			return nil
+		}
+	}
 }
 
 // Stream hides what is found in a text that comes in pieces.

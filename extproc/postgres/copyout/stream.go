@@ -37,8 +37,10 @@ var ErrRowSize = errors.New("a row of COPY data is too large to be masked")
 
 // Stream masks the data of one COPY. It is not safe for concurrent use.
 type Stream struct {
-	cells  []mask.Cell // by column; nil passes
-	counts []int       // values replaced, by column
+	cells  []mask.Cell   // by column; nil passes
+	seek   []mask.Seeker // of those that no cell masks; nil passes
+	found  mask.Found
+	counts []int // values replaced, by column
 	maxRow int
 	rows   rows
 
@@ -71,10 +73,11 @@ type field struct {
 	null     bool
 }
 
-// New makes a Stream for rows of as many columns as there are cells. maxRow
+// New makes a Stream for rows of as many columns as there are cells. seek are for
+// the columns without one, and may be nil. maxRow
 // bounds what is held of a row that comes in pieces, in bytes.
-func New(f Format, cells []mask.Cell, maxRow int) (*Stream, error) {
-	s := &Stream{cells: cells, counts: make([]int, len(cells)), maxRow: maxRow}
+func New(f Format, cells []mask.Cell, seek []mask.Seeker, maxRow int) (*Stream, error) {
+	s := &Stream{cells: cells, seek: seek, counts: make([]int, len(cells)), maxRow: maxRow}
 	switch f.Kind {
 	case Text:
 		s.rows = &text{Format: f, header: f.Header}
@@ -90,6 +93,9 @@ func New(f Format, cells []mask.Cell, maxRow int) (*Stream, error) {
 
 // Counts are the values replaced so far, by column.
 func (s *Stream) Counts() []int { return s.counts }
+
+// Found is what was found so far in the columns that are looked through.
+func (s *Stream) Found() *mask.Found { return &s.found }
 
 // Append takes the next piece of the data. It appends the rows that are whole now,
 // masked, to dst, and what was replaced in them to originals: of each row a
@@ -149,21 +155,29 @@ func (s *Stream) row(dst, originals, row []byte) (masked, replaced []byte, err e
 	start, kept := len(dst), 0 // the row up to kept is in dst
 	for i, f := range s.fields {
 		cell := s.cells[i]
-		if cell == nil || f.null {
+		if f.null || cell == nil && (s.seek == nil || s.seek[i] == nil) {
 			continue
 		}
 		if s.value, err = s.rows.decode(s.value[:0], row[f.from:f.to]); err != nil {
 			return dst[:start], o.dst[:o.start], err
 		}
+		null, changed := false, true
+		if cell == nil {
+			s.masked, null, changed = s.seek[i](s.masked[:0], s.value, &s.found)
+		} else {
+			s.masked, null = cell(s.masked[:0], s.value)
+			s.counts[i]++
+		}
+		if !changed {
+			continue
+		}
 		dst = append(dst, row[kept:f.from]...)
 		kept = f.to
-		var null bool
-		if s.masked, null = cell(s.masked[:0], s.value); null {
+		if null {
 			dst = s.rows.null(dst)
 		} else {
 			dst = s.rows.encode(dst, i, s.masked)
 		}
-		s.counts[i]++
 		o.add(i, s.value)
 	}
 	return append(dst, row[kept:]...), o.finish(), nil

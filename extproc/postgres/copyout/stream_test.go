@@ -70,7 +70,7 @@ func TestStream(t *testing.T) {
 
 // inPieces masks data that comes in pieces of a size.
 func inPieces(f Format, cells []mask.Cell, in []byte, size int) (out, originals []byte, err error) {
-	s, err := New(f, cells, 1<<20)
+	s, err := New(f, cells, nil, 1<<20)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -112,20 +112,20 @@ func TestStreamRefuses(t *testing.T) {
 			t.Errorf("%s: %q, %q, %v", name, out, originals, err)
 		}
 	}
-	s, err := New(plainText, two, 10)
+	s, err := New(plainText, two, nil, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := s.Append(nil, nil, []byte(strings.Repeat("x", 11))); !errors.Is(err, ErrRowSize) {
 		t.Errorf("a row that is too large: %v", err)
 	}
-	if _, err := New(Format{}, two, 10); err == nil {
+	if _, err := New(Format{}, two, nil, 10); err == nil {
 		t.Error("the zero format was taken")
 	}
 }
 
 func TestOriginals(t *testing.T) {
-	s, err := New(plainText, []mask.Cell{nil, hide, nil, hide}, 1<<20)
+	s, err := New(plainText, []mask.Cell{nil, hide, nil, hide}, nil, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestOriginals(t *testing.T) {
 // A masked row costs no memory in steady state.
 func TestStreamDoesNotAllocate(t *testing.T) {
 	for _, f := range []Format{plainText, plainCSV} {
-		s, err := New(f, []mask.Cell{nil, hide}, 1<<20)
+		s, err := New(f, []mask.Cell{nil, hide}, nil, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +215,7 @@ func BenchmarkStream(b *testing.B) {
 				fields[i] = strings.Repeat(string(rune('a'+i)), 32)
 			}
 			row := []byte(strings.Join(fields, string(f.Delimiter)) + "\n")
-			s, err := New(f, cells, 1<<20)
+			s, err := New(f, cells, nil, 1<<20)
 			if err != nil {
 				b.Fatal(err)
 			}
