@@ -141,6 +141,9 @@ func (s *session) ready(frame []byte) error {
 		}
 		s.tellEnd(a)
 	}
+	if status == txIdle {
+		s.out.heard.mixed = false
+	}
 	return s.relayReady(frame, a, status)
 }
 

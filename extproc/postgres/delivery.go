@@ -28,6 +28,7 @@ type deliveries struct {
 
 	rowsOf  *operation // whose rows come, until another message does
 	passing passing
+	heard   hearing
 	masked  *operation // the last one of this transaction that used what is masked
 
 	dropped []*operation // never answered; guarded by the session's lock

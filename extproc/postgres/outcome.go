@@ -63,6 +63,7 @@ func (s *session) conclude(op *operation) {
 		o.Digest = s.out.sum()
 	}
 	s.metrics.rows.Add(float64(op.rows))
+	s.out.heard.note(op, s.cfg.Target.Name)
 	if op.withhold {
 		s.out.masked = op
 	}

@@ -137,9 +137,10 @@ func (s *session) anytime(kind byte, frame []byte) error {
 	if kind == msgNotice && a.want == wantProbe {
 		return nil // about a question that the client did not ask
 	}
+	var name, value string
 	if kind == msgParameterStatus {
 		c := body(frame)
-		name, value := c.string(), c.string()
+		name, value = c.string(), c.string()
 		s.mu.Lock()
 		s.params[name] = value
 		if name == "search_path" {
@@ -151,15 +152,19 @@ func (s *session) anytime(kind byte, frame []byte) error {
 	s.dirty = true
 	s.mu.Unlock()
 	op := a.op
-	if kind == msgNotice && op != nil && (op.withhold || !s.confirm(op)) {
-		s.withhold(frame, op)
+	switch kind {
+	case msgNotification:
+		return s.notification(frame, op)
+	case msgParameterStatus:
+		s.setting(frame, a, name, value)
 		return nil
 	}
-	if kind == msgNotice {
-		s.tellAs(frame, s.seekMessage(frame, op), op)
+	bearer, withheld := s.withheld(a) // a deferred trigger remarks at COMMIT, or at the Sync
+	if withheld || op != nil && !s.confirm(op) {
+		s.withhold(frame, bearer)
 		return nil
 	}
-	s.out.pass(frame, op, false)
+	s.tellAs(frame, s.seekMessage(frame, op), op)
 	return nil
 }
 

@@ -21,7 +21,7 @@ func (s *session) serverError(frame []byte) error {
 	s.mu.Unlock()
 	if severity := m.SeverityUnlocalized; severity == "FATAL" || severity == "PANIC" || a.want == 0 {
 		s.out.lastWords = severity != "ERROR"
-		s.out.pass(frame, nil, false)
+		s.tellServerError(frame, a.op, a.op != nil && a.op.withhold && !harmless(&m))
 		return nil
 	}
 	switch a.want {
