@@ -29,13 +29,18 @@ func (s *session) analyseWith(ctx context.Context, text string, resolve resolver
 	if p := s.readable(text, certain); p != nil {
 		return nil, p
 	}
-	catalog, err := s.catalogNow(ctx)
+	committed, err := s.catalogNow(ctx)
 	if err != nil {
 		return nil, s.unanalysed(ctx, err)
 	}
+	catalog, known, err := s.ownCatalog(ctx, committed)
+	if err != nil {
+		return nil, s.unanalysed(ctx, err)
+	}
+	certain = certain && known
 	catalog = sqlmeta.Shadowed(catalog, s.temporary.names...)
 	an, err := s.deps.Analyzer.Analyze(ctx, text, catalog, path)
-	if err == nil && namesUnknown(an) && s.mayAsk() {
+	if err == nil && namesUnknown(an) && s.own.catalog == nil && s.mayAsk() {
 		if catalog, err = s.catalogAnew(ctx); err == nil {
 			catalog = sqlmeta.Shadowed(catalog, s.temporary.names...)
 			an, err = s.deps.Analyzer.Analyze(ctx, text, catalog, path)
@@ -47,7 +52,7 @@ func (s *session) analyseWith(ctx context.Context, text string, resolve resolver
 	if err != nil {
 		return nil, s.unanalysed(ctx, err)
 	}
-	sh, err := s.shape(an, catalog, resolve)
+	sh, err := s.shape(an, text, path, catalog, resolve)
 	if err != nil {
 		var p *problem
 		if errors.As(err, &p) {
@@ -55,7 +60,7 @@ func (s *session) analyseWith(ctx context.Context, text string, resolve resolver
 		}
 		return nil, s.unanalysed(ctx, err)
 	}
-	if !certain && len(sh.sql.Tables)+len(sh.sql.Functions) > 0 {
+	if !certain && (len(sh.sql.Tables)+len(sh.sql.Functions) > 0 || sh.sought) {
 		sh = sh.uncertain()
 		s.cfg.Introduce.guard(sh)
 	}
@@ -69,7 +74,7 @@ func tooLong(n, limit int) *problem {
 
 // shape gives the shared shape of an analysis, or one of this session where the
 // text is about names of the session.
-func (s *session) shape(an *sqlmeta.Analysis, catalog sqlmeta.Catalog, resolve resolver) (*shape, error) {
+func (s *session) shape(an *sqlmeta.Analysis, text string, path []string, catalog sqlmeta.Catalog, resolve resolver) (*shape, error) {
 	class := s.deps.Classification()
 	if sh := s.shapes.get(an); sh != nil && sh.class == class {
 		return sh, nil
@@ -81,6 +86,7 @@ func (s *session) shape(an *sqlmeta.Analysis, catalog sqlmeta.Catalog, resolve r
 	if err != nil {
 		return nil, err
 	}
+	sh.text, sh.path = text, path
 	if !sh.named {
 		if err := sh.sql.Fix(); err != nil {
 			return nil, err

@@ -30,6 +30,7 @@ func (b *shapeBuilder) rest(st *sqlmeta.Statement) {
 		}
 		b.names.Relations = append(b.names.Relations, t.Name)
 	}
+	b.sought, b.code, b.beneath = b.sought || len(st.Sought) > 0, b.code || st.Code, b.beneath || len(st.Beneath) > 0
 	for _, f := range slices.Concat(st.Functions, st.Beneath) {
 		b.foreign = b.foreign || !strings.HasPrefix(f, "pg_catalog.")
 		for _, name, found := strings.Cut(f, "."); found; _, name, found = strings.Cut(name, ".") { // either part may hold a dot
@@ -44,7 +45,7 @@ func (b *shapeBuilder) rest(st *sqlmeta.Statement) {
 
 // rests says whether an operation must not be delivered before it is confirmed.
 func (s *shape) rests() bool {
-	return s.derived && (s.foreign || len(s.names.Relations) > 0)
+	return s.derived && (s.foreign || s.sought || len(s.names.Relations) > 0)
 }
 
 // derives says whether a statement delivers or writes anything but columns of plain tables
@@ -70,7 +71,11 @@ func ofPlainTable(c sqlmeta.Catalog, o *sqlmeta.Output) bool {
 // confirm says whether what an operation was judged under still is so. Where it is not, or
 // that is not known, the operation has a problem afterwards, and nothing of it may leave.
 // It is called while the server holds what the operation uses.
-func (s *session) confirm(op *operation) bool {
+func (s *session) confirm(op *operation) bool { return s.confirmWhile(op, !op.stays.Load()) }
+
+// confirmWhile is confirm where the server may hold nothing any more: it has failed, or
+// may have committed.
+func (s *session) confirmWhile(op *operation, held bool) bool {
 	switch {
 	case op.problem.Load() != nil:
 		return false
@@ -80,7 +85,14 @@ func (s *session) confirm(op *operation) bool {
 		op.confirmed = true
 		return true
 	}
-	ok, err := s.catalog.Holds(s.ctx, op.shape.catalog, op.shape.names)
+	names := op.shape.names
+	if !op.shape.foreign && len(names.Relations) == 0 { // operators and casts of the server's own functions
+		names = sqlmeta.Names{}
+	}
+	ok, err := s.catalog.Holds(s.ctx, op.shape.catalog, names)
+	if err == nil && !ok && held {
+		ok, err = s.again(op)
+	}
 	if err == nil && ok {
 		op.confirmed = true
 		if op.portal != nil {

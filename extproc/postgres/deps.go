@@ -41,6 +41,17 @@ type Catalog interface {
 	// Holds says whether what a snapshot says of names still is so, at a moment after
 	// the call.
 	Holds(ctx context.Context, of sqlmeta.Catalog, names sqlmeta.Names) (bool, error)
+	// Written is a text by which a session asks, in a transaction, how often it has
+	// written to the catalog. WrittenNothing reads the answer, and says whether that, and
+	// what Own reads, can be relied upon.
+	Written() string
+	WrittenNothing(answer string) (nothing, certain bool)
+	// Own are the texts by which it asks for the catalog as the transaction sees it, in
+	// columns of bytes. They change settings; what they have changed is to be rolled
+	// back. Within is that catalog, from all the rows; where base, which everybody sees,
+	// holds, it does.
+	Own() []string
+	Within(base sqlmeta.Catalog, rows []string) (sqlmeta.Catalog, error)
 	// Changes notes a change that begins. Until done is called Snapshot reads each time.
 	Changes() (done func())
 }

@@ -129,7 +129,7 @@ func (s *session) allowed(id string, sh *shape, d gate.Decision) (*operation, *p
 		return op, nil
 	}
 	op.rests = sh.rests()
-	op.withhold = sh.opaque || sh.unknown || touches(op.masks, sh) || quotes(op.masks, sh)
+	op.withhold = sh.opaque || sh.unknown || sh.code || touches(op.masks, sh) || quotes(op.masks, sh)
 	p := op.unmaskable(&s.temporary)
 	if p == nil {
 		op.passages, p = s.passages(op)
@@ -162,6 +162,9 @@ func (o *operation) unmaskable(own *temporary) *problem {
 	case sh.writes() && slices.ContainsFunc(sh.obscure, func(t sqlmeta.TableUse) bool { return !own.holds(&t) }):
 		return failed(codeInsufficient, "refused by policy: the statement writes, and reads a relation that the gateway does not know, and columns of this target are masked (masked_write)").
 			withHint("Read tables and views that everybody sees, or temporary tables.").of(&o.decision)
+	case sh.unsure && (sh.writes() || sh.ddl) && sh.reads():
+		return failed(codeInsufficient, "refused by policy: the statement writes what it reads, it is not certain what its names lead to, and columns of this target are masked (masked_write)").
+			withHint("Send it alone, after the answer to what was sent before it; in a transaction of its own, or of isolation level READ COMMITTED.").of(&o.decision)
 	case sh.opaque && rows && !sh.misspelt():
 		return failed(codeInsufficient, "refused by policy: the source of a result column could not be traced, and columns of this target are masked (opaque)").
 			withHint("Select columns of tables by name, without dynamic SQL or functions that the gateway does not know.").of(&o.decision)
@@ -229,7 +232,8 @@ func (s *session) requested(op *operation, messages []byte) *problem {
 // forwarded notes what a forwarded operation means for those that follow.
 func (s *session) forwarded(op *operation) {
 	sh := op.shape
-	if sh.settings || sh.ddl || s.settingsInTx || s.tempsInTx {
+	s.noteOwn(sh)
+	if sh.settings || sh.ddl || sh.runsCode() || s.settingsInTx || s.tempsInTx {
 		s.noteSettings(sh)
 	}
 	if sh.copies {

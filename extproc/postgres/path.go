@@ -14,7 +14,8 @@ const probeName = "weir probe"
 // session. It is guarded by the session's lock.
 type probe struct {
 	values []string // the first column of each row
-	asked  int      // what is not answered yet
+	bytes  int
+	asked  int // what is not answered yet
 	failed bool
 	done   bool
 	// temporary says that the rest of the rows are the session's temporary relations.
@@ -132,12 +133,19 @@ func (s *session) takePath(ctx context.Context, p *probe) (certain bool, err err
 
 // questions makes the messages that run statements without arguments and leave
 // no trace: named, because the unnamed statement is the client's.
-func questions(texts ...string) []byte {
+func questions(texts ...string) []byte { return questionsIn(false, texts...) }
+
+// questionsIn is questions whose answers come in binary, or not.
+func questionsIn(binary bool, texts ...string) []byte {
 	var b []byte
+	formats := []byte{0, 0, 0, 0, 0, 0}
+	if binary {
+		formats = []byte{0, 0, 0, 0, 0, 1, 0, 1}
+	}
 	name := cstring(probeName)
 	for _, text := range texts {
 		b = appendMessage(b, msgParse, name, cstring(text), []byte{0, 0})
-		b = appendMessage(b, msgBind, name, name, []byte{0, 0, 0, 0, 0, 0})
+		b = appendMessage(b, msgBind, name, name, formats)
 		b = appendMessage(b, msgExecute, name, []byte{0, 0, 0, 0})
 		b = appendMessage(b, msgClose, []byte{'P'}, name)
 		b = appendMessage(b, msgClose, []byte{'S'}, name)
@@ -152,7 +160,7 @@ func (s *session) noteSettings(sh *shape) {
 	if sh.settings {
 		s.pathChanged, s.settingsChanged, s.settingsInTx = true, true, true
 	}
-	if sh.ddl || sh.settings && sh.action != sqlmeta.ActionSet {
+	if sh.ddl || sh.runsCode() {
 		s.pathChanged, s.tempsChanged, s.tempsInTx = true, true, true
 	}
 	if (s.settingsInTx || s.tempsInTx) && containsAction(sh, sqlmeta.ActionTransaction) {

@@ -265,9 +265,12 @@ func cellAt(frame []byte, at int) (n int, value []byte, ok bool) {
 	return 4 + int(length), frame[at+4 : at+4+int(length)], true
 }
 
+// maxAnswer bounds what is kept of the answer to a question of the gateway's own, in bytes.
+const maxAnswer = 64 << 20
+
 // probeRow reads the answer to a question of the gateway's own.
 func (s *session) probeRow(p *probe, size int) error {
-	if size > maxToken {
+	if size > s.cfg.MaxMessage {
 		return unexpected(msgDataRow)
 	}
 	frame, err := s.server.take(size)
@@ -279,7 +282,11 @@ func (s *session) probeRow(p *probe, size int) error {
 		return unexpected(msgDataRow)
 	}
 	s.mu.Lock()
-	p.values = append(p.values, string(value))
+	if p.bytes += len(value); p.bytes > maxAnswer {
+		p.values, p.failed = nil, true
+	} else {
+		p.values = append(p.values, string(value))
+	}
 	s.mu.Unlock()
 	return nil
 }

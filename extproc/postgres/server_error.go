@@ -42,7 +42,7 @@ func (s *session) serverError(frame []byte) error {
 		s.dropUnnamed()
 	}
 	if a.op != nil && !harmless(&m) {
-		s.confirm(a.op) // or its text must not be told
+		s.confirmWhile(a.op, false) // or its text must not be told
 	}
 	bearer, withheld := s.withheld(a)
 	if op := a.op; op != nil && op.problem.Load() != nil {

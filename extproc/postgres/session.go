@@ -65,6 +65,7 @@ type session struct {
 	path        []string
 	asking      *probe // for the path, since the session began; nil once that was answered
 	temporary   temporary
+	own         ownView
 	resolving   int
 	asked       time.Time // when an unknown name last had the catalog read again
 	values      [][]byte  // scratch of Bind

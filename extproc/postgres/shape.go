@@ -25,6 +25,9 @@ type shape struct {
 	names       sqlmeta.Names      // that it rests on, but for those of the server's own relations
 	derived     bool               // it delivers or writes what the server does not say the source of
 	foreign     bool               // it calls functions that are not the server's own
+	sought      bool               // it uses operators or casts, which users may have some of
+	beneath     bool               // its views call such functions
+	code        bool               // the server runs code of users' for it, unnamed
 	copies      bool               // COPY, which changes what messages mean
 	ddl         bool
 	settings    bool // it may change what names and texts mean from now on
@@ -36,7 +39,9 @@ type shape struct {
 	class    Classification
 	target   string
 	analysis *sqlmeta.Analysis
-	weight   int // bytes, about, once it is kept
+	weight   int      // bytes, about, once it is kept
+	text     string   // that was analysed; "" where it is a part of one
+	path     []string // the search path that it was analysed under
 }
 
 // result is what is known of the rows of one statement.
@@ -59,10 +64,11 @@ func shapeOf(target string, an *sqlmeta.Analysis, class Classification, catalog 
 		b.use(st)
 		b.rest(st)
 		if st.Prepare == nil {
-			b.deliver(result{st.Outputs, st.Opaque, st.CopyOut})
+			b.deliver(result{st.Outputs, st.Opaque || b.after && deliversRows(st), st.CopyOut})
 		} else if err := b.prepared(an.Statements[:i+1], resolve); err != nil {
 			return nil, err
 		}
+		b.after = b.after || b.ddl || b.code || b.beneath
 		b.unsure = b.settings // a statement of this text may have changed what names mean
 	}
 	b.settle()
@@ -77,7 +83,8 @@ type shapeBuilder struct {
 	*shape
 	target string
 	class  Classification
-	unsure bool
+	unsure bool // it is not certain what names mean, because of a statement before
+	after  bool // nor what is behind them
 }
 
 func (b *shapeBuilder) begin(st *sqlmeta.Statement) {
@@ -85,10 +92,17 @@ func (b *shapeBuilder) begin(st *sqlmeta.Statement) {
 	if b.unsure && len(st.Tables)+len(st.Functions) > 0 {
 		b.risk(sqlmeta.RiskAfterChange)
 	}
+	b.shape.unsure = b.shape.unsure || b.unsure || b.after
+	if b.after && (returnsRows(st) || len(st.Flows) > 0) {
+		b.risk(sqlmeta.RiskAfterChange)
+	}
 	switch st.Action {
 	case sqlmeta.ActionCopy, sqlmeta.ActionUnknown:
 		b.copies = true
 	case sqlmeta.ActionDDL:
+		b.ddl = true
+	}
+	if slices.Contains(st.Risks, sqlmeta.RiskTwoPhase) { // it may end with others' changes
 		b.ddl = true
 	}
 	if changesSettings(st) {
@@ -252,6 +266,8 @@ func (b *shapeBuilder) merge(inner *shape) {
 		b.risk(r)
 	}
 	b.give(inner.classes)
+	b.beneath = b.beneath || inner.beneath
+	b.code, b.sought = b.code || inner.code, b.sought || inner.sought
 	b.opaque = b.opaque || inner.opaque
 	b.unknown = b.unknown || inner.unknown
 	b.obscure = append(b.obscure, inner.obscure...)

@@ -241,6 +241,12 @@ func (c fixedCatalog) Refresh(context.Context) error                     { retur
 func (c fixedCatalog) Holds(context.Context, sqlmeta.Catalog, sqlmeta.Names) (bool, error) {
 	return true, nil
 }
+func (c fixedCatalog) Written() string                    { return "SELECT 1" }
+func (c fixedCatalog) WrittenNothing(string) (bool, bool) { return true, true }
+func (c fixedCatalog) Own() []string                      { return nil }
+func (c fixedCatalog) Within(base sqlmeta.Catalog, _ []string) (sqlmeta.Catalog, error) {
+	return base, nil
+}
 func (c fixedCatalog) Changes() func() { return func() {} }
 
 var sharedMasker = sync.OnceValue(func() *mask.Masker {

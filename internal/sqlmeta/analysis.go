@@ -20,6 +20,12 @@ type Statement struct {
 	// server's own.
 	Beneath []string
 	Risks   []string // see risks.go
+	// Sought are the operators and casts that it uses, by the names that Routines has
+	// them under: who makes one of these changes what the statement means.
+	Sought []string
+	// Code says that the server runs code of users' for it which it does not name: the
+	// triggers, rules, defaults, checks or policies of a relation.
+	Code bool
 	// Settings are the settings that it changes, in lower case; AnySetting where
 	// it is not known before it runs which. What resets all of them changes none.
 	Settings []string

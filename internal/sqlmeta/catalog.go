@@ -24,7 +24,9 @@ type Routines interface {
 	// those of schema, or with schema "" those of all schemas of searchPath.
 	// Functions that come with the server in pg_catalog need not be returned. Under
 	// the name "operator +" it has those of the operators + that did not come with the
-	// server, and under "cast T", in pg_catalog, those of casts to the type T.
+	// server, and under "cast T", in pg_catalog, those of casts to the type T. Under
+	// "cast from T", and "cast from #OID" of the type, it has those that the server calls
+	// without being told to.
 	Routines(searchPath []string, schema, name string) []Routine
 	// RelationByType finds the relation whose row type has this OID, composite
 	// types included.
@@ -57,6 +59,9 @@ type Relation struct {
 	Definition string   // of a view: its SELECT, every name qualified; "" where it is not to be looked into
 	Parents    []uint32 // pg_inherits: OIDs of the relations that this one inherits from or is a partition of
 	Children   []uint32 // pg_inherits, the other way
+	// Code says that the server may run code of users', which nothing is known of, when
+	// this relation is written or read: triggers, rules, defaults, checks, policies.
+	Code bool
 }
 
 // RelationColumn is a live column, in the order of attnum.

@@ -99,6 +99,7 @@ func (r *run) operated(names []*pg.Node, v *value) {
 
 // hidden are the functions behind an operator or a cast.
 func (r *run) hidden(name string, v *value) {
+	r.sought[name] = struct{}{}
 	own, _ := r.candidates("", name)
 	for _, c := range own {
 		if !pure(c) {

@@ -1,6 +1,8 @@
 package sqlmeta
 
 import (
+	"strconv"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
@@ -13,6 +15,9 @@ func (r *run) find(rv *pg.RangeVar, access Access) (*Relation, bool) {
 		return nil, false
 	}
 	r.table(TableUse{rel.Schema, rel.Name, access, true})
+	r.code = r.code || rel.Code
+	r.runs = r.runs || rel.Code && access == Write
+	r.throughs = r.throughs || rel.Kind == "v" && access == Write
 	for _, risk := range relationRisks(rel) {
 		r.risks[risk] = struct{}{} // said inside views too
 	}
@@ -78,6 +83,9 @@ func (r *run) columns(rel *Relation, inherited bool) []field {
 			relation: rel.OID, column: c.Num, typ: c.TypeOID, mod: c.TypeMod,
 			opaque: opaqueColumn(rel, c.Name), told: opaqueColumn(rel, c.Name),
 		}
+		if c.TypeOID >= firstUsers { // the server may cast it anywhere
+			r.hidden("cast from #"+strconv.FormatUint(uint64(c.TypeOID), 10), &v)
+		}
 		if rel.Definition != "" {
 			v.direct, v.opaque, v.told = i < len(under) && under[i].direct, i >= len(under), false
 			if i < len(under) {
@@ -95,6 +103,9 @@ func (r *run) columns(rel *Relation, inherited bool) []field {
 	}
 	return out
 }
+
+// firstUsers is the first OID of what users make (FirstNormalObjectId in access/transam.h).
+const firstUsers = 16384
 
 func hasColumn(rel *Relation, name string) bool {
 	for i := range rel.Columns {

@@ -21,6 +21,7 @@ package sqlmeta
 //	ddl                 changes the schema
 //	privileges          changes roles or what they may do
 //	code                creates code that runs later: functions, triggers, rules, event triggers, extensions
+//	triggers            writes to a relation whose triggers, rules, defaults or checks run code of users' that is not looked into
 //	remote              reaches another server: foreign servers, subscriptions, dblink
 //	foreign_table       reads or writes a foreign table: of its rows another server or a file knows what they are
 //	copy_out, copy_in   COPY TO, COPY FROM
@@ -64,6 +65,7 @@ const (
 	RiskDDL             = "ddl"
 	RiskPrivileges      = "privileges"
 	RiskCode            = "code"
+	RiskTriggers        = "triggers"
 	RiskRemote          = "remote"
 	RiskForeignTable    = "foreign_table"
 	RiskCopyOut         = "copy_out"

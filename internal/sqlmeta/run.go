@@ -35,6 +35,10 @@ type run struct {
 	uses      map[use]struct{}
 	functions map[string]struct{}
 	beneath   map[string]struct{}
+	sought    map[string]struct{}
+	code      bool // a relation has code of users' behind it
+	runs      bool // one that is written has, or may have
+	throughs  bool // a view is written
 	risks     map[string]struct{}
 	settings  map[string]struct{}
 	computed  map[int32]struct{} // columns that expressions are computed from, delivered or not
@@ -68,6 +72,7 @@ func newRun(a *Analyzer, c Catalog, searchPath []string) *run {
 		uses:      map[use]struct{}{},
 		functions: map[string]struct{}{},
 		beneath:   map[string]struct{}{},
+		sought:    map[string]struct{}{},
 		settings:  map[string]struct{}{},
 		risks:     map[string]struct{}{},
 		computed:  map[int32]struct{}{},
@@ -164,8 +169,14 @@ func (r *run) whole(n *pg.Node, s *Statement) {
 	r.fill(s)
 }
 
+// writing are the actions that fire triggers.
+var writing = []string{ActionInsert, ActionUpdate, ActionDelete, ActionMerge, ActionTruncate, ActionCopy}
+
 // fill puts what was gathered into a statement.
 func (r *run) fill(s *Statement) {
+	if (r.runs || r.throughs && r.code) && (slices.Contains(writing, s.Action) || r.modifies != "") {
+		r.risk(RiskTriggers)
+	}
 	used := make(map[int32]bool, len(r.uses))
 	for u := range r.uses {
 		used[u.column] = used[u.column] || u.use != UseWrite && u.use != UseOutput
@@ -187,6 +198,7 @@ func (r *run) fill(s *Statement) {
 	s.Tables = slices.SortedFunc(maps.Keys(r.tables), compareTables)
 	s.Functions = slices.Sorted(maps.Keys(r.functions))
 	s.Beneath = slices.Sorted(maps.Keys(r.beneath))
+	s.Sought, s.Code = slices.Sorted(maps.Keys(r.sought)), r.code
 	s.Risks = slices.Sorted(maps.Keys(r.risks))
 	s.Settings = slices.Sorted(maps.Keys(r.settings))
 	for _, f := range r.flows {

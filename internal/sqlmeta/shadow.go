@@ -20,6 +20,17 @@ func Shadowed(c Catalog, names ...string) Catalog {
 	return s
 }
 
+// ShadowedAs is a catalog as the session sees it that sees the other one so.
+func ShadowedAs(c, other Catalog) Catalog {
+	switch s := other.(type) {
+	case shadowed:
+		return Shadowed(c, s.names...)
+	case shadowedRoutines:
+		return Shadowed(c, s.names...)
+	}
+	return c
+}
+
 // Unshadowed is the catalog that Shadowed was given, or the catalog itself.
 func Unshadowed(c Catalog) Catalog {
 	switch s := c.(type) {

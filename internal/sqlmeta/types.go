@@ -103,6 +103,7 @@ func (r *run) cast(c *pg.TypeCast, l *level) value {
 		r.hidden("cast _"+name, &v)
 	} else {
 		r.hidden("cast "+name, &v)
+		r.hidden("cast from "+name, &v)
 	}
 	if len(t.GetArrayBounds()) > 0 {
 		name += "[]"

@@ -22,7 +22,7 @@ import (
 type versions map[version]string
 
 // version is what has one: a name among relations ('r') or functions ('f'), or the names
-// of schemas as such ('n').
+// of schemas ('n') and what is called by no name of a function ('o') as such.
 type version struct {
 	kind byte
 	name string
@@ -48,12 +48,18 @@ SELECT 'r', relname::text, sum(hashtextextended(part, 0))::text FROM (
   UNION ALL
   SELECT relname, concat_ws(':', 'r', r.oid, r.xmin) FROM named JOIN pg_rewrite r ON ev_class = named.oid
   UNION ALL
+  SELECT relname, concat_ws(':', 't', t.oid, t.xmin) FROM named JOIN pg_trigger t ON tgrelid = named.oid WHERE NOT tgisinternal
+  UNION ALL
   SELECT relname, concat_ws(':', 'p', inhrelid, inhparent, i.xmin) FROM named JOIN pg_inherits i ON inhrelid = named.oid
   UNION ALL
   SELECT relname, concat_ws(':', 'c', inhrelid, inhparent, i.xmin) FROM named JOIN pg_inherits i ON inhparent = named.oid
 ) AS parts GROUP BY relname
 UNION ALL
 SELECT 'f', proname::text, sum(hashtextextended(concat_ws(':', oid, xmin), 0))::text FROM pg_proc WHERE oid >= %[1]d AND %[3]s GROUP BY proname
+UNION ALL
+SELECT 'o', '', concat_ws('/', (SELECT sum(hashtextextended(concat_ws(':', oid, xmin), 0)) FROM pg_operator WHERE oid >= %[1]d),
+                               (SELECT sum(hashtextextended(concat_ws(':', oid, xmin), 0)) FROM pg_cast WHERE oid >= %[1]d),
+                               (SELECT sum(hashtextextended(concat_ws(':', oid, xmin), 0)) FROM pg_constraint WHERE contypid <> 0 AND oid >= %[1]d))
 UNION ALL
 SELECT 'n', '', sum(hashtextextended(concat_ws(':', oid, xmin), 0))::text FROM pg_namespace
  WHERE oid >= %[1]d AND nspname NOT LIKE 'pg\_%%'`
@@ -87,7 +93,8 @@ func (v versions) agree(other versions, n sqlmeta.Names) bool {
 	same := func(kind byte) func(string) bool {
 		return func(name string) bool { return v[version{kind, name}] != other[version{kind, name}] }
 	}
-	return !same('n')("") && !slices.ContainsFunc(n.Relations, same('r')) && !slices.ContainsFunc(n.Functions, same('f'))
+	named := len(n.Relations)+len(n.Functions) > 0 // else a schema more or less makes no difference
+	return !(named && same('n')("")) && !same('o')("") && !slices.ContainsFunc(n.Relations, same('r')) && !slices.ContainsFunc(n.Functions, same('f'))
 }
 
 // keptVersions is how many contents of the database it is remembered for which versions
@@ -124,11 +131,15 @@ func (c *Catalog) versionsOf(revision string) versions {
 // moment after the call. Where it is not, the catalog is read anew meanwhile. Callers at
 // the same time share one question to the server.
 func (c *Catalog) Holds(ctx context.Context, of sqlmeta.Catalog, n sqlmeta.Names) (bool, error) {
-	r, ok := sqlmeta.Unshadowed(of).(sqlmeta.Revisioned)
+	s, ok := sqlmeta.Unshadowed(of).(*Snapshot)
 	if !ok {
 		return false, nil
 	}
-	before := c.versionsOf(r.Revision())
+	revision := s.revision
+	if s.base != "" { // what the transaction itself has done, nobody else sees
+		revision = s.base
+	}
+	before := c.versionsOf(revision)
 	if before == nil { // it has changed several times since
 		return false, nil
 	}

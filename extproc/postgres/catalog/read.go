@@ -39,6 +39,14 @@ SELECT string_agg(part, ' ') FROM (
   SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_extension
   UNION ALL
   SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_type WHERE typtype IN ('d', 'r', 'm')
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_trigger
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_constraint
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', oid, xmin), 0))) FROM pg_policy
+  UNION ALL
+  SELECT concat(count(*), '/', sum(hashtextextended(concat_ws(':', indexrelid, xmin), 0))) FROM pg_index WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
 ) AS parts`
 
 // relations reads tables, views, sequences and composite types.
@@ -93,7 +101,8 @@ SELECT p.oid, n.nspname, p.proname, p.prokind::text, l.lanname, p.provolatile::t
  ORDER BY p.oid`
 
 // operators reads what calls a function that did not come with the server without
-// its name: operators, and casts by their target, found in any search path.
+// its name: operators, and casts by their target, found in any search path; those that
+// need not be written, by their source too. A cast to a domain calls what its checks call.
 const operators = `
 WITH called (fn, schema, name) AS (
   SELECT oprcode, nspname, 'operator ' || oprname FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
@@ -101,6 +110,14 @@ WITH called (fn, schema, name) AS (
   UNION ALL
   SELECT castfunc, 'pg_catalog', 'cast ' || typname FROM pg_cast c JOIN pg_type t ON t.oid = c.casttarget
    WHERE c.oid >= 16384 AND castfunc <> 0
+  UNION ALL
+  SELECT castfunc, 'pg_catalog', from_.name FROM pg_cast c JOIN pg_type t ON t.oid = c.castsource,
+         LATERAL (VALUES ('cast from ' || typname), ('cast from #' || t.oid)) AS from_ (name)
+   WHERE c.oid >= 16384 AND castfunc <> 0 AND castcontext <> 'e'
+  UNION ALL
+  SELECT refobjid, 'pg_catalog', 'cast ' || typname FROM pg_constraint c JOIN pg_type t ON t.oid = c.contypid
+    JOIN pg_depend p ON p.classid = 2606 AND p.objid = c.oid AND p.refclassid = 1255
+   WHERE contypid <> 0 AND refobjid >= 16384
 )
 SELECT p.oid, called.schema, called.name, p.prokind::text, l.lanname, p.provolatile::text, p.proretset, p.prorettype,
        coalesce(e.extname, ''), '{}'::text[], '{}'::oid[]
@@ -144,7 +161,7 @@ func read(ctx context.Context, conn *pgx.Conn, before string) (*Snapshot, versio
 		read func(context.Context, pgx.Tx, *builder) error
 	}{
 		{"relations", readRelations}, {"columns", readColumns}, {"inheritance", readInheritance}, {"types", readTypes},
-		{"functions", readRoutines}, {"functions by OID", readFunctions}, {"definitions", readDefinitions},
+		{"functions", readRoutines}, {"functions by OID", readFunctions}, {"code", readCode}, {"definitions", readDefinitions},
 	} {
 		if err := part.read(ctx, tx, b); err != nil {
 			return nil, nil, "", fmt.Errorf("reading %s: %w", part.what, err)
@@ -231,15 +248,7 @@ func addRoutines(ctx context.Context, tx pgx.Tx, b *builder, query string) error
 	var types []uint32
 	into := []any{&r.OID, &r.Schema, &r.Name, &r.Kind, &r.Language, &r.Volatility, &r.ReturnsSet, &r.ReturnType, &r.Extension, &names, &types}
 	_, err = pgx.ForEachRow(rows, into, func() error {
-		r.Outputs = nil
-		for i, n := range names {
-			c := sqlmeta.RelationColumn{Name: b.one(n), Num: int16(i + 1)}
-			if i < len(types) {
-				c.TypeOID = types[i]
-			}
-			r.Outputs = append(r.Outputs, c)
-		}
-		b.routine(r)
+		b.routineOf(r, names, types)
 		return nil
 	})
 	return err

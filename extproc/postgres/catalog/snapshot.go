@@ -15,6 +15,7 @@ import (
 // sqlmeta.Functions, and mask.Types.
 type Snapshot struct {
 	revision   string
+	base       string   // of what a transaction sees: the revision that it stands on
 	user       string   // what "$user" in a search path stands for
 	searchPath []string // that a session starts with
 
@@ -118,6 +119,7 @@ type builder struct {
 	relations []*sqlmeta.Relation
 	strings   map[string]string
 	types     map[string][]uint32
+	reaches   map[uint32][]uint32 // which tables are written because another is
 
 	incomplete bool // a definition could not be read
 	hash       interface{ Write([]byte) (int, error) }
@@ -134,6 +136,7 @@ func newBuilder() *builder {
 		},
 		strings: map[string]string{},
 		types:   map[string][]uint32{},
+		reaches: map[uint32][]uint32{},
 		hash:    h,
 		sum:     func() []byte { return h.Sum(nil) },
 	}
@@ -213,6 +216,19 @@ func (b *builder) inherits(child, parent uint32) {
 	}
 }
 
+// routineOf is routine with the names and types of what the function returns.
+func (b *builder) routineOf(r sqlmeta.Routine, names []string, types []uint32) {
+	r.Outputs = nil
+	for i, n := range names {
+		c := sqlmeta.RelationColumn{Name: b.one(n), Num: int16(i + 1)}
+		if i < len(types) {
+			c.TypeOID = types[i]
+		}
+		r.Outputs = append(r.Outputs, c)
+	}
+	b.routine(r)
+}
+
 func (b *builder) routine(r sqlmeta.Routine) {
 	r.Schema, r.Name = b.one(r.Schema), b.one(r.Name)
 	b.note("routine", r.OID, r.Schema, r.Name, r.Kind, r.Language, r.Volatility, r.ReturnsSet, r.ReturnType, r.Extension)
@@ -238,6 +254,7 @@ func (b *builder) function(oid uint32, f sqlmeta.Function) {
 }
 
 func (b *builder) done() *Snapshot {
+	b.spread()
 	b.note("user", b.snapshot.user)
 	b.snapshot.revision = hex.EncodeToString(b.sum()[:16])
 	return b.snapshot

@@ -236,6 +236,11 @@ where_classified := {
 		"message": "the statement calls a function of the database's own, of which it is not known what it reads",
 		"hint": "Select the columns from their tables directly, or ask the operator of the gateway to declare the function.",
 	},
+	"triggers": {
+		"code": "triggers",
+		"message": "the statement writes to a table whose triggers, rules, defaults or checks run code of the database's own, which may copy values",
+		"hint": "Ask the operator of the gateway for a rule that waives triggers.",
+	},
 	"unknown_function": {
 		"code": "unknown_function",
 		"message": "the statement calls a function that the gateway does not know",
