@@ -94,7 +94,7 @@ func (v versions) agree(other versions, n sqlmeta.Names) bool {
 		return func(name string) bool { return v[version{kind, name}] != other[version{kind, name}] }
 	}
 	named := len(n.Relations)+len(n.Functions) > 0 // else a schema more or less makes no difference
-	return !(named && same('n')("")) && !same('o')("") && !slices.ContainsFunc(n.Relations, same('r')) && !slices.ContainsFunc(n.Functions, same('f'))
+	return (!named || !same('n')("")) && !same('o')("") && !slices.ContainsFunc(n.Relations, same('r')) && !slices.ContainsFunc(n.Functions, same('f'))
 }
 
 // keptVersions is how many contents of the database it is remembered for which versions
