@@ -227,7 +227,7 @@ func (d *decoder) requirement(v ast.Value) (gate.Requirement, string, error) {
 }
 
 func (d *decoder) mask(v ast.Value) (gate.Mask, string, error) {
-	o, err := d.object(v, "a mask", "class", "column", "path", "with", "keep_first", "keep_last", "unit", "size")
+	o, err := d.object(v, "a mask", "class", "column", "path", "with", "keep_first", "keep_last", "unit", "size", "derived")
 	if err != nil {
 		return gate.Mask{}, "", err
 	}
@@ -235,6 +235,7 @@ func (d *decoder) mask(v ast.Value) (gate.Mask, string, error) {
 	out := gate.Mask{Class: r.text("class", false), Column: r.text("column", false), Path: r.text("path", false), MaskSpec: gate.MaskSpec{
 		With: r.text("with", false), KeepFirst: int(r.number("keep_first", 0, 0, math.MaxInt32)), KeepLast: int(r.number("keep_last", 0, 0, math.MaxInt32)),
 		Unit: r.text("unit", false), Size: int(r.number("size", 0, 0, math.MaxInt32)),
+		Derived: r.oneOf("derived", gate.DerivedMask, gate.DerivedAllow, gate.DerivedRefuse),
 	}}
 	return out, out.Class + out.Column + out.Path, errors.Join(r.err, checkSubject(&out))
 }

@@ -60,6 +60,15 @@ func (r *reader) text(name string, required bool) string {
 	return string(s)
 }
 
+// oneOf reads a string that is one of these; "" where there is none.
+func (r *reader) oneOf(name string, words ...string) string {
+	s := r.text(name, false)
+	if get(r.object, name) != nil && !slices.Contains(words, s) {
+		r.fail("%s is not one of %s", name, strings.Join(words, ", "))
+	}
+	return s
+}
+
 // texts reads a list or set of at least one string.
 func (r *reader) texts(name string) []string {
 	var terms []*ast.Term

@@ -31,7 +31,7 @@ func widePlan(t testing.TB) (*plan, []byte) {
 		values[i] = bytes.Repeat([]byte("wide "), 10)
 	}
 	frame, _ := (&pgproto3.DataRow{Values: values}).Encode(nil)
-	p := &plan{cells: make([]mask.Cell, 8), counts: make([]int, 8)}
+	p := &plan{cells: make([]mask.Cell, 8), counts: make([]int, 8), nulls: make([]bool, 8)}
 	for i, spec := range []mask.Spec{{With: mask.Partial, KeepLast: 4}, {With: mask.Redact}} {
 		cell, err := sharedMasker().Cell(spec, 25, false, nil)
 		if err != nil {

@@ -16,6 +16,7 @@ type plan struct {
 	cells   []mask.Cell // by column; nil passes
 	classes []string    // that each column is counted under
 	counts  []int       // values replaced, by column
+	nulls   []bool      // whether NULL is replaced too, by column
 	passes  bool        // no column is masked or looked through
 
 	// Where texts are looked through:
@@ -29,7 +30,8 @@ type plan struct {
 func (p *plan) room(columns int) {
 	if p.passes {
 		p.passes = false
-		p.cells, p.classes, p.counts = make([]mask.Cell, columns), make([]string, columns), make([]int, columns)
+		p.cells, p.classes = make([]mask.Cell, columns), make([]string, columns)
+		p.counts, p.nulls = make([]int, columns), make([]bool, columns)
 	}
 }
 
@@ -136,7 +138,7 @@ func (s *session) plan(op *operation, frame []byte) {
 			s.interrupt(op, unusableMask(op))
 			return
 		}
-		p.cells[i], p.classes[i] = cell, class
+		p.cells[i], p.classes[i], p.nulls[i] = cell, class, m.HidesNull(d.Fields[i].DataTypeOID)
 	}
 	op.plan = p
 	s.out.passing.note(op, frame)
@@ -232,8 +234,11 @@ func (s *session) maskFor(op *operation, sources []sqlmeta.ColumnRef, direct boo
 	switch {
 	case label == "":
 		return nil, ""
-	case !direct: // part of a value may show in what is derived from it
-		return &mask.Spec{With: mask.Redact}, label
+	case !direct && best.Derived == gate.DerivedAllow:
+		return nil, ""
+	case !direct: // part of a value may show in what is derived from it, NULL or not too
+		spec := mask.Derived()
+		return &spec, label
 	}
 	spec := specOf(best)
 	return &spec, label

@@ -183,7 +183,7 @@ func (p *plan) rewrite(dst, frame []byte) ([]byte, bool) {
 		if !ok {
 			return dst, false
 		}
-		if cell != nil && value != nil {
+		if cell != nil && (value != nil || p.nulls[i]) {
 			dst = append(dst, frame[kept:at+4]...)
 			length := len(dst) - 4
 			var null bool

@@ -160,7 +160,7 @@ func FuzzRewrite(f *testing.F) {
 		if n > 64 {
 			return
 		}
-		p := &plan{cells: make([]mask.Cell, n), counts: make([]int, n)}
+		p := &plan{cells: make([]mask.Cell, n), counts: make([]int, n), nulls: make([]bool, n)}
 		for i := range n {
 			if masked>>(i%8)&1 == 1 {
 				p.cells[i] = cell

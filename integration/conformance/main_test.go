@@ -79,7 +79,7 @@ func (s *suite) start() error {
 		},
 		Edit: func(c *stage.Settings) {
 			c.Policy, c.Classification = policy, "canaries.yaml"
-			s.targets(c, "plain", "strict")
+			s.targets(c, "lax", "strict")
 		},
 	})
 	if err != nil {

@@ -71,7 +71,17 @@ type MaskSpec struct {
 	KeepLast  int    `json:"keep_last,omitempty"`
 	Unit      string `json:"unit,omitempty"` // date_trunc: year, month, day, hour
 	Size      int    `json:"size,omitempty"` // range: width of a bucket
+	// Derived says what becomes of values that are only computed from a hidden one:
+	// DerivedAllow or DerivedRefuse; anything else means DerivedMask.
+	Derived string `json:"derived,omitempty"`
 }
+
+// What may become of a value that is computed from a hidden one.
+const (
+	DerivedMask   = "mask"   // it is redacted whole
+	DerivedAllow  = "allow"  // it passes as it is
+	DerivedRefuse = "refuse" // the library refuses the statement; where a rule waives that, it is redacted
+)
 
 // Limits bound what one operation may return. Zero means unlimited.
 type Limits struct {

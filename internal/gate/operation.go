@@ -80,8 +80,8 @@ type Table struct {
 	Access string `json:"access"` // "read" or "write"
 }
 
-// Column is one use of a column. Use is "output", "derived", "filter", "order",
-// "group" or "write".
+// Column is one use of a column. Use is "output", "derived", "fallible", "filter",
+// "order", "group", "owner_filter" or "write".
 type Column struct {
 	Schema  string   `json:"schema"`
 	Table   string   `json:"table"`

@@ -6,9 +6,12 @@ package gate
 //	redact, null, hash, fake, partial, range, date_trunc
 //
 // Of one kind, the result keeps no more than either: the fewer characters, the
-// wider bucket, the coarser unit. What cannot be understood is redact.
+// wider bucket, the coarser unit. What cannot be understood is redact. Of derived
+// values, likewise from strict to mild: refuse, mask, allow.
 func (s MaskSpec) Stricter(o MaskSpec) MaskSpec {
+	derived := stricterDerived(s.Derived, o.Derived)
 	s, o = s.orRedact(), o.orRedact()
+	s.Derived, o.Derived = derived, derived
 	a, b := strictness(s.With), strictness(o.With)
 	switch {
 	case a > b:
@@ -82,4 +85,15 @@ func coarseness(unit string) int {
 		return 4
 	}
 	return 0
+}
+
+// stricterDerived is "" for what is neither refused nor allowed by both.
+func stricterDerived(a, b string) string {
+	switch {
+	case a == DerivedRefuse || b == DerivedRefuse:
+		return DerivedRefuse
+	case a == DerivedAllow && b == DerivedAllow:
+		return DerivedAllow
+	}
+	return ""
 }

@@ -9,6 +9,9 @@ func (m *Masker) Cell(s Spec, typeOID uint32, binary bool, types Types) (Cell, e
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
+	if s.constant {
+		return derivedCell(typeOID, binary), nil
+	}
 	b := builder{m: m, spec: s.known(), bin: binary, types: types}
 	if cell := b.cell(typeOID); cell != nil {
 		return cell, nil

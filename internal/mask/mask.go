@@ -41,12 +41,13 @@ type Spec struct {
 	KeepLast  int    // partial: letters and digits kept at the end
 	Unit      string // date_trunc: year, month, day, hour
 	Size      int    // range: width of a bucket
+	constant  bool   // see Derived
 }
 
 // Cell hides one value of a PostgreSQL column. It appends the replacement to
 // dst; null reports that the type could not keep a replacement and the cell
-// becomes NULL. A NULL value is never passed in: it stays NULL. A Cell is not
-// safe for concurrent use.
+// becomes NULL. A NULL value is not passed in, but for HidesNull: it stays NULL. A
+// Cell is not safe for concurrent use.
 type Cell func(dst, value []byte) (out []byte, null bool)
 
 // Keys holds what keyed masks need.

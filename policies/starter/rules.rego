@@ -72,7 +72,7 @@ mask contains {"class": "pii.ssn", "with": "partial", "keep_last": 4} if not lib
 
 mask contains {"class": "pci.pan", "with": "partial", "keep_last": 4} if not lib.in_group("privacy")
 
-# Equal addresses stay equal, so joins and counts still work.
+# Equal addresses stay equal: who has a result can tell who is the same.
 mask contains {"class": "pii.email", "with": "hash"} if not lib.in_group("privacy")
 
 # An agent does not need more than this at once.

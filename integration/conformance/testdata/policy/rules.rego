@@ -1,5 +1,5 @@
-# Agents may do everything but what the library denies. What is protected is hidden,
-# and at the target "strict" nothing may be asked about it either.
+# Agents may do everything but what the library denies. What is protected is hidden;
+# at the target "lax" they may also ask about it.
 package weir.rules.conformance
 
 import rego.v1
@@ -8,9 +8,7 @@ allow := true
 
 mask contains {"class": "canary", "with": "redact"}
 
-deny contains {"code": "oracle", "message": "rows would tell of a masked column"} if {
-	input.target.name == "strict"
-	some column in input.operation.columns
-	column.use in {"filter", "order", "group"}
-	"canary" in column.classes
+waive contains code if {
+	input.target.name == "lax"
+	some code in {"masked_filter", "masked_order", "masked_group", "masked_error"}
 }
