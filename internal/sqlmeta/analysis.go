@@ -69,14 +69,19 @@ type Use string
 // The uses of a column.
 const (
 	UseOutput  Use = "output"  // delivered unchanged
-	UseDerived Use = "derived" // its value goes into an expression that is delivered or written
-	// UseFilter is WHERE, ON, USING, HAVING, LIMIT, FILTER, the arguments of
-	// functions that return sets, and whatever else is computed from a column and
-	// neither delivered nor written: it can fail, and so tell of the value.
+	UseDerived Use = "derived" // its value goes into an expression
+	// UseFallible is said beside another use: whether the statement fails may depend
+	// on the value (failing.go).
+	UseFallible Use = "fallible"
+	// UseFilter is WHERE, ON, USING, HAVING, LIMIT, FILTER, and the arguments of
+	// functions that return sets; a condition that rows which are there are tried by.
 	UseFilter Use = "filter"
-	UseOrder  Use = "order" // ORDER BY, also of a window or an aggregate
-	UseGroup  Use = "group" // GROUP BY, DISTINCT, PARTITION BY, set operations
-	UseWrite  Use = "write"
+	UseOrder  Use = "order" // ORDER BY, also of a window or an aggregate; an index
+	UseGroup  Use = "group" // GROUP BY, DISTINCT, PARTITION BY, set operations, count(DISTINCT …); a unique index
+	// UseOwnerFilter is a filter, order or group within the definition of a view or of
+	// a generated column: not the asker's doing.
+	UseOwnerFilter Use = "owner_filter"
+	UseWrite       Use = "write"
 )
 
 // ColumnUse is one use of a column; a column may have several.

@@ -98,7 +98,9 @@ func (r *run) indirection(arg *pg.Node, steps []*pg.Node, l *level) value {
 		case *pg.Node_String_:
 			v = r.fieldOf(v, n.String_.GetSval())
 		case *pg.Node_AIndices:
-			v = v.join(r.expr(n.AIndices.GetLidx(), l)).join(r.expr(n.AIndices.GetUidx(), l))
+			at := r.expr(n.AIndices.GetLidx(), l).join(r.expr(n.AIndices.GetUidx(), l))
+			at.fails = at.fails || len(at.from) > 0
+			v = v.join(at)
 		case *pg.Node_AStar:
 			v = v.derive()
 		default:

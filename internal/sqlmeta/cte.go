@@ -94,7 +94,7 @@ func (c *cte) approximate(rows rowset) {
 		}
 		old, seen := c.rows.columns[i].value, rows.columns[i].value
 		now := either(old, seen)
-		if len(now.from) != len(old.from) || now.opaque != old.opaque || now.direct != old.direct {
+		if len(now.from) != len(old.from) || now.opaque != old.opaque || now.direct != old.direct || now.fails != old.fails || now.owned != old.owned {
 			c.rows.columns[i].value, c.grown = now, true
 		}
 	}
@@ -149,6 +149,7 @@ func (r *run) cteItem(c *cte, rv *pg.RangeVar) *item {
 		rows.columns = append([]field(nil), rows.columns...)
 		for i := range rows.columns {
 			rows.columns[i].value = rows.columns[i].moved()
+			rows.columns[i].terms = manyTerms // it may have grown in each round
 		}
 	}
 	return aliased(&item{name: rv.GetRelname(), rowset: rows}, rv.GetAlias())

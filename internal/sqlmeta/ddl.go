@@ -28,6 +28,7 @@ func (r *run) ddl(n *pg.Node, s *Statement) {
 		r.risk(alterTableRisks[c.GetAlterTableCmd().GetSubtype()]...)
 	}
 	r.relocate(n)
+	r.asks(n, s)
 	r.objects(n)
 }
 

@@ -12,6 +12,14 @@ func (r *run) expr(n *pg.Node, l *level) value {
 	}
 	r.enter()
 	defer r.leave()
+	v := r.node(n, l)
+	if v.owned && n.GetColumnRef() == nil && n.GetSubLink() == nil {
+		v.fails = true // whether that is computed may depend on what stands around it
+	}
+	return v
+}
+
+func (r *run) node(n *pg.Node, l *level) value {
 	switch e := n.GetNode().(type) {
 	case *pg.Node_ColumnRef:
 		return r.columnRef(e.ColumnRef, l)
@@ -34,9 +42,9 @@ func (r *run) expr(n *pg.Node, l *level) value {
 	case *pg.Node_CaseExpr:
 		return r.caseExpr(e.CaseExpr, l)
 	case *pg.Node_CoalesceExpr:
-		return r.all(e.CoalesceExpr.GetArgs(), l)
+		return r.alike(e.CoalesceExpr.GetArgs(), l)
 	case *pg.Node_MinMaxExpr:
-		return r.all(e.MinMaxExpr.GetArgs(), l)
+		return r.alike(e.MinMaxExpr.GetArgs(), l)
 	case *pg.Node_NullTest:
 		return r.expr(e.NullTest.GetArg(), l).derive()
 	case *pg.Node_BooleanTest:
@@ -44,7 +52,9 @@ func (r *run) expr(n *pg.Node, l *level) value {
 	case *pg.Node_RowExpr:
 		return r.rowExpr(e.RowExpr, l)
 	case *pg.Node_AArrayExpr:
-		return r.all(e.AArrayExpr.GetElements(), l)
+		v := r.all(e.AArrayExpr.GetElements(), l)
+		v.fails = v.fails || !fixed(n) // arrays in it must be equally long
+		return v
 	case *pg.Node_AIndirection:
 		return r.indirection(e.AIndirection.GetArg(), e.AIndirection.GetIndirection(), l)
 	case *pg.Node_List:
@@ -56,15 +66,15 @@ func (r *run) expr(n *pg.Node, l *level) value {
 	case *pg.Node_MultiAssignRef:
 		return r.multiAssign(e.MultiAssignRef, l)
 	case *pg.Node_XmlExpr:
-		return r.all(e.XmlExpr.GetArgs(), l).join(r.all(e.XmlExpr.GetNamedArgs(), l))
+		return mayFail(r.all(e.XmlExpr.GetArgs(), l).join(r.all(e.XmlExpr.GetNamedArgs(), l)))
 	case *pg.Node_XmlSerialize:
-		return r.expr(e.XmlSerialize.GetExpr(), l).derive()
+		return mayFail(r.expr(e.XmlSerialize.GetExpr(), l).derive())
 	}
 	if v, ok := r.json(n, l); ok {
-		return v
+		return mayFail(v)
 	}
 	r.risk(RiskUnparsed)
-	return value{opaque: true}
+	return value{opaque: true, fails: true}
 }
 
 // all is a value that depends on all of several expressions.
@@ -79,7 +89,9 @@ func (r *run) all(nodes []*pg.Node, l *level) value {
 // operator may be the user's own: PostgreSQL finds it along the search path. One
 // that is written with a schema other than pg_catalog certainly is.
 func (r *run) operator(e *pg.A_Expr, l *level) value {
-	v := r.expr(e.GetLexpr(), l).join(r.expr(e.GetRexpr(), l))
+	left, right := r.expr(e.GetLexpr(), l), r.expr(e.GetRexpr(), l)
+	v := left.join(right)
+	operatorFails(&v, e, left, right)
 	r.operated(e.GetName(), &v)
 	return v
 }
@@ -92,6 +104,7 @@ func (r *run) operated(names []*pg.Node, v *value) {
 	case len(name) > 1 && name[0] != "pg_catalog":
 		r.risk(RiskOpaqueFunction)
 		*v = v.obscured(r.viewing == 0)
+		v.fails = true
 	case len(name) == 1:
 		r.hidden("operator "+name[0], v)
 	}
@@ -102,6 +115,7 @@ func (r *run) hidden(name string, v *value) {
 	r.sought[name] = struct{}{}
 	own, _ := r.candidates("", name)
 	for _, c := range own {
+		v.fails = true
 		if !pure(c) {
 			r.function(c.Schema + "." + c.Name)
 			r.obscure(v, c)
@@ -110,11 +124,40 @@ func (r *run) hidden(name string, v *value) {
 }
 
 func (r *run) caseExpr(e *pg.CaseExpr, l *level) value {
-	v := r.expr(e.GetArg(), l).join(r.expr(e.GetDefresult(), l))
+	arg, results := r.expr(e.GetArg(), l), []*pg.Node{e.GetDefresult()}
+	v := arg.join(value{})
 	for _, n := range e.GetArgs() {
 		w := n.GetCaseWhen()
-		v = v.join(r.expr(w.GetExpr(), l)).join(r.expr(w.GetResult(), l))
+		when := r.expr(w.GetExpr(), l)
+		v = v.join(when)
+		if e.GetArg() != nil { // compared with it
+			v.fails = v.fails || comparisonFails(e.GetArg(), w.GetExpr(), arg, when)
+		}
+		results = append(results, w.GetResult())
 	}
+	result := r.alike(results, l)
+	v = v.join(result)
+	v.made = result.made
+	return v
+}
+
+// alike is a value that is one of several, which come to one type.
+func (r *run) alike(nodes []*pg.Node, l *level) value {
+	var v value
+	kind, several := uint32(0), false
+	for _, n := range nodes {
+		w := r.expr(n, l)
+		v = v.join(w)
+		switch {
+		case n.GetNode() == nil || fixed(n) && w.kind() == 0:
+		case !several:
+			kind, several = w.kind(), true
+		default:
+			kind = together(kind, w.kind())
+			v.fails = v.fails || kind == 0
+		}
+	}
+	v.made = kind
 	return v
 }
 
@@ -140,8 +183,12 @@ func (r *run) rowExpr(e *pg.RowExpr, l *level) value {
 // result; what it filters by is noted as filter.
 func (r *run) subLink(s *pg.SubLink, l *level) value {
 	test := r.expr(s.GetTestexpr(), l)
-	r.operated(s.GetOperName(), &test)
 	rows := r.query(s.GetSubselect(), l)
+	if s.GetTestexpr() != nil {
+		test.fails = test.fails || len(rows.columns) != 1 || len(s.GetOperName()) > 0 && !comparison(s.GetOperName()) ||
+			comparisonFails(s.GetTestexpr(), nil, test, rows.columns[0].value)
+	}
+	r.operated(s.GetOperName(), &test)
 	switch s.GetSubLinkType() {
 	case pg.SubLinkType_EXISTS_SUBLINK:
 		return value{}

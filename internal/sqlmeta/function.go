@@ -47,6 +47,9 @@ func (r *run) call(f *pg.FuncCall, l *level) value {
 		args = append(args, r.expr(n, l))
 	}
 	r.use(r.expr(f.GetAggFilter(), l), UseFilter)
+	if f.GetAggDistinct() {
+		r.use(joined(args), UseGroup)
+	}
 	if f.GetAggWithinGroup() { // the order is the argument
 		for _, n := range f.GetAggOrder() {
 			args = append(args, r.expr(n.GetSortBy().GetNode(), l))
@@ -90,17 +93,13 @@ func (r *run) apply(f *pg.FuncCall, args []value) value {
 	if len(names) > 1 {
 		schema = names[len(names)-2]
 	}
-	var v value
-	for _, a := range args {
-		v = v.join(a)
-	}
-	v = v.derive()
+	v := joined(args)
 
 	own, native := r.candidates(schema, name)
 	if field, ok := projection(name, schema, args); ok && len(own) == 0 && !builtins()[name].ofRow {
 		return field
 	}
-	sh, known := shape{}, false
+	sh, known, foreign := shape{}, false, !native
 	if native {
 		sh, known = builtins()[name]
 		r.function("pg_catalog." + name)
@@ -117,6 +116,7 @@ func (r *run) apply(f *pg.FuncCall, args []value) value {
 		case len(s.columns) != len(sh.columns) || s.scalar != sh.scalar:
 			sh = shape{set: sh.set || s.set}
 		}
+		foreign = true
 		r.function(c.Schema + "." + c.Name)
 		if !pure(c) {
 			r.obscure(&v, c)
@@ -128,10 +128,21 @@ func (r *run) apply(f *pg.FuncCall, args []value) value {
 		r.use(v, UseDerived)
 		v = v.obscured(r.viewing == 0)
 	}
+	if failing(&v, name, f, args); foreign {
+		v.fails, v.made, v.terms = true, 0, manyTerms
+	}
 	if sh.set { // how many rows there are tells of the arguments
 		r.use(v, UseFilter)
 	}
 	return shaped(v, sh, name, args)
+}
+
+func joined(args []value) value {
+	var v value
+	for _, a := range args {
+		v = v.join(a)
+	}
+	return v.derive()
 }
 
 // obscure says that a function can return anything, and do anything with its

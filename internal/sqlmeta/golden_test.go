@@ -72,7 +72,7 @@ func write(b *strings.Builder, indent string, s *Statement) {
 	for _, c := range s.Columns {
 		uses[c.Use] = append(uses[c.Use], c.ColumnRef)
 	}
-	for _, u := range []Use{UseOutput, UseDerived, UseFilter, UseOrder, UseGroup, UseWrite} {
+	for _, u := range []Use{UseOutput, UseDerived, UseFallible, UseFilter, UseOrder, UseGroup, UseOwnerFilter, UseWrite} {
 		if len(uses[u]) > 0 {
 			line("%s %s", u, columns(uses[u]))
 		}

@@ -90,6 +90,7 @@ func (r *run) columns(rel *Relation, inherited bool) []field {
 			v.direct, v.opaque, v.told = i < len(under) && under[i].direct, i >= len(under), false
 			if i < len(under) {
 				v.from, v.opaque, v.told = v.from.union(under[i].from), under[i].opaque, under[i].told
+				v.owned, v.terms = under[i].fails || under[i].owned, under[i].terms
 			}
 		}
 		out[i] = field{c.Name, v}
@@ -169,6 +170,7 @@ func (r *run) generated(rel *Relation, out []field) {
 			v := r.expr(expr, l)
 			all := out[i].join(v)
 			out[i].from, out[i].opaque, out[i].told = all.from, all.opaque, all.told
+			out[i].owned, out[i].terms = v.fails || v.owned, v.terms
 		})
 	}
 }

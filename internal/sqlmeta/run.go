@@ -108,12 +108,28 @@ func (r *run) risk(names ...string) {
 }
 
 func (r *run) use(v value, u Use) {
+	r.step(len(v.from))
 	if r.viewing > 0 {
+		r.ownerUse(v, u)
 		return
 	}
-	r.step(len(v.from))
 	for _, n := range v.from {
 		r.uses[use{n, u}] = struct{}{}
+		if v.fails {
+			r.uses[use{n, UseFallible}] = struct{}{}
+		}
+	}
+}
+
+// ownerUse notes what a definition filters by, but for those of the server's own.
+func (r *run) ownerUse(v value, u Use) {
+	if u != UseFilter && u != UseOrder && u != UseGroup {
+		return
+	}
+	for _, n := range v.from {
+		if r.refs.columns[n].Schema != "pg_catalog" {
+			r.uses[use{n, UseOwnerFilter}] = struct{}{}
+		}
 	}
 }
 
@@ -126,6 +142,9 @@ func (r *run) compute(v value) {
 	r.step(len(v.from))
 	for _, n := range v.from {
 		r.computed[n] = struct{}{}
+		if v.fails {
+			r.uses[use{n, UseFallible}] = struct{}{}
+		}
 	}
 }
 
@@ -179,11 +198,11 @@ func (r *run) fill(s *Statement) {
 	}
 	used := make(map[int32]bool, len(r.uses))
 	for u := range r.uses {
-		used[u.column] = used[u.column] || u.use != UseWrite && u.use != UseOutput
+		used[u.column] = used[u.column] || u.use == UseDerived || u.use == UseFilter || u.use == UseOrder || u.use == UseGroup
 	}
 	for n := range r.computed {
 		if !used[n] {
-			r.uses[use{n, UseFilter}] = struct{}{}
+			r.uses[use{n, UseDerived}] = struct{}{}
 		}
 	}
 	for u := range r.uses {

@@ -74,6 +74,7 @@ func (r *run) server(n *pg.Node, s *Statement) bool {
 		s.Action = ActionMaintain
 		if rv := q.ClusterStmt.GetRelation(); rv != nil {
 			r.find(rv, Write)
+			r.asksAll(rv, UseOrder) // by an index of columns that are not known
 		}
 	case *pg.Node_ReindexStmt:
 		s.Action = ActionMaintain

@@ -93,6 +93,7 @@ func (r *run) cast(c *pg.TypeCast, l *level) value {
 	t := c.GetTypeName()
 	names := texts(t.GetNames())
 	if len(names) == 0 || t.GetSetof() {
+		v.fails = true
 		return v
 	}
 	schema, name := "", names[len(names)-1]
@@ -108,6 +109,7 @@ func (r *run) cast(c *pg.TypeCast, l *level) value {
 	if len(t.GetArrayBounds()) > 0 {
 		name += "[]"
 	} else if rel, ok := r.catalog.Relation(r.searchPath, schema, name); ok && rel.Kind != "S" && rel.Schema != "pg_catalog" {
+		v.fails = true
 		for _, c := range rel.Columns {
 			r.step(1)
 			f := v.derive()
@@ -122,6 +124,7 @@ func (r *run) cast(c *pg.TypeCast, l *level) value {
 			return arg
 		}
 	}
+	v.fails = v.fails || castFails(c.GetArg(), arg, v.typ, v.mod)
 	return v
 }
 

@@ -14,6 +14,11 @@ type value struct {
 	typ uint32 // pg_type OID where it is a column's, 0 where it is not known
 	mod int32  // type modifier
 
+	fails bool   // computing it may fail
+	owned bool   // so may what a definition of the owner's computes of it
+	made  uint32 // pg_type OID of what a function or operator makes, 0 where it is not known
+	terms int32  // about how many columns and constants it is as long as; 0 is 1
+
 	row    []field // the columns of a composite value, where they are known
 	anyRow bool    // it is a row, or may be one, of which the columns are not known
 	lone   string  // what a function calls its only column
@@ -36,12 +41,18 @@ type rowset struct {
 func (v value) join(w value) value {
 	return value{
 		from: v.from.union(w.from), opaque: v.opaque || w.opaque,
-		told: (v.opaque || w.opaque) && !v.untold() && !w.untold(),
+		told:  (v.opaque || w.opaque) && !v.untold() && !w.untold(),
+		fails: v.fails || w.fails, owned: v.owned || w.owned, terms: max(v.terms, w.terms),
 	}
 }
 
 // derive is a value that is computed from v.
-func (v value) derive() value { return value{from: v.from, opaque: v.opaque, told: v.told} }
+func (v value) derive() value {
+	return value{
+		from: v.from, opaque: v.opaque, told: v.told,
+		fails: v.fails, owned: v.owned, terms: v.terms,
+	}
+}
 
 // untold says that a value is opaque for a reason that no other risk says.
 func (v value) untold() bool { return v.opaque && !v.told }
