@@ -44,20 +44,10 @@ const readWithin = 15 * time.Second
 func analyseSQL(ctx context.Context, cfg *config.Config, target, text string, classes Classes) (*gate.Operation, error) {
 	t := cfg.Targets[target]
 	log := slog.New(slog.DiscardHandler)
-	v, err := vault.New(vault.ConfigFor(string(cfg.Data), os.Getenv), log)
+	dialer, err := newDialer(ctx, cfg, target, log)
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{vault: v, log: log}
-	up, err := s.upstream(ctx, target, t)
-	if err != nil {
-		return nil, err
-	}
-	password, err := s.password(ctx, target, t)
-	if err != nil {
-		return nil, err
-	}
-	dialer := &catalogDialer{t, &up, password}
 	known, err := catalog.New(catalog.Config{Timeout: readWithin, Dial: func(ctx context.Context) (*pgx.Conn, error) {
 		return dialer.dial(ctx, t.Upstream.Database)
 	}}, log)
@@ -77,4 +67,24 @@ func analyseSQL(ctx context.Context, cfg *config.Config, target, text string, cl
 		return nil, err
 	}
 	return postgres.Describe(ctx, analyzer, target, introduction(t), text, classes, snapshot, path)
+}
+
+// newDialer makes connections to a target's server as the gateway's own are, outside of a
+// running gateway.
+func newDialer(ctx context.Context, cfg *config.Config, target string, log *slog.Logger) (*catalogDialer, error) {
+	t := cfg.Targets[target]
+	v, err := vault.New(vault.ConfigFor(string(cfg.Data), os.Getenv), log)
+	if err != nil {
+		return nil, err
+	}
+	s := &shared{vault: v, log: log}
+	up, err := s.upstream(ctx, target, t)
+	if err != nil {
+		return nil, err
+	}
+	password, err := s.password(ctx, target, t)
+	if err != nil {
+		return nil, err
+	}
+	return &catalogDialer{target: t, up: &up, password: password}, nil
 }

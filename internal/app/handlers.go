@@ -295,7 +295,7 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 	if err != nil {
 		return nil, err
 	}
-	catalogs := newCatalogs((&catalogDialer{t, &up, password}).dial, s.log.With("target", name))
+	catalogs := newCatalogs((&catalogDialer{target: t, up: &up, password: password}).dial, s.log.With("target", name))
 	servers, err := relay.NewUpstream(texts(t.Upstream.Address), t.Upstream.ConnectTimeout.D())
 	if err != nil {
 		return nil, fmt.Errorf("targets.%s.upstream.address: %w", name, err)

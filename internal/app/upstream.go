@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -130,9 +131,10 @@ func (s *shared) roots(ctx context.Context, ref config.Ref) (*x509.CertPool, err
 // catalogDialer makes the gateway's own connections to a target, which read the
 // catalogs of its databases.
 type catalogDialer struct {
-	target   *config.Target
-	up       *postgres.Upstream
-	password func(context.Context) (string, error)
+	target      *config.Target
+	up          *postgres.Upstream
+	password    func(context.Context) (string, error)
+	application string // application_name; "" is that of who reads catalogs
 }
 
 func (d *catalogDialer) dial(ctx context.Context, database string) (*pgx.Conn, error) {
@@ -145,7 +147,7 @@ func (d *catalogDialer) dial(ctx context.Context, database string) (*pgx.Conn, e
 	cfg.Host, cfg.Port, cfg.User, cfg.Database = host, uint16(port), u.User, database
 	cfg.Fallbacks = nil
 	cfg.ConnectTimeout = u.ConnectTimeout.D()
-	cfg.RuntimeParams = map[string]string{"application_name": "weir catalog"}
+	cfg.RuntimeParams = map[string]string{"application_name": cmp.Or(d.application, "weir catalog")}
 	cfg.RequireAuth, cfg.ChannelBinding = "", "prefer"
 	if d.password != nil {
 		if cfg.Password, err = d.password(ctx); err != nil {

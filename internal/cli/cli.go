@@ -48,6 +48,7 @@ type root struct {
 	Sessions  sessionsCmd    `cmd:"" group:"audit" help:"Recorded sessions: list, show."`
 	Replay    replayCmd      `cmd:"" group:"audit" help:"Print a session as it happened."`
 	Policy    policyCmd      `cmd:"" group:"policy" help:"Check, test and try the rules."`
+	Classify  classifyCmd    `cmd:"" group:"policy" help:"Propose what is sensitive at a target, with evidence; --check for CI."`
 	Conform   conformanceCmd `cmd:"" group:"audit" name:"conformance" help:"Try to get at what a gateway masks, in hundreds of ways."`
 	VersionC  versionCmd     `cmd:"" name:"version" help:"Print the version."`
 	Engine    engineCmd      `cmd:"" hidden:"" help:"The embedded ClickHouse; started by weir itself."`

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 )
 
 // output is the flag of commands that print for people or for machines.
@@ -39,17 +40,21 @@ func table(w io.Writer, heading []string, rows [][]string) error {
 // terminal's cursor: much of it was written by strangers.
 func oneLine(text string) string {
 	const most = 72
-	text = strings.Join(strings.Fields(text), " ")
-	clean := []rune(strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '�'
-		}
-		return r
-	}, text))
+	clean := []rune(printable(strings.Join(strings.Fields(text), " ")))
 	if len(clean) > most {
 		clean = append(clean[:most-1], '…')
 	}
 	return string(clean)
+}
+
+// printable takes out what could move the terminal's cursor, or turn around how a line reads.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != ' ' && !unicode.IsPrint(r) {
+			return '�'
+		}
+		return r
+	}, text)
 }
 
 func when(t time.Time) string { return t.Local().Format(time.DateTime) }
