@@ -38,11 +38,11 @@ func (s *session) analyseWith(ctx context.Context, text string, resolve resolver
 		return nil, s.unanalysed(ctx, err)
 	}
 	certain = certain && known
-	catalog = sqlmeta.Shadowed(catalog, s.temporary.names...)
+	catalog = s.seen(catalog)
 	an, err := s.deps.Analyzer.Analyze(ctx, text, catalog, path)
 	if err == nil && namesUnknown(an) && s.own.catalog == nil && s.mayAsk() {
 		if catalog, err = s.catalogAnew(ctx); err == nil {
-			catalog = sqlmeta.Shadowed(catalog, s.temporary.names...)
+			catalog = s.seen(catalog)
 			an, err = s.deps.Analyzer.Analyze(ctx, text, catalog, path)
 		}
 	}
@@ -65,6 +65,17 @@ func (s *session) analyseWith(ctx context.Context, text string, resolve resolver
 		s.cfg.Introduce.guard(sh)
 	}
 	return sh, nil
+}
+
+// seen is the catalog as this session sees it.
+func (s *session) seen(c sqlmeta.Catalog) sqlmeta.Catalog {
+	s.mu.Lock()
+	changing := s.tempsInTx
+	s.mu.Unlock()
+	if changing {
+		c = sqlmeta.Bodiless(c)
+	}
+	return sqlmeta.Shadowed(c, s.temporary.names...)
 }
 
 func tooLong(n, limit int) *problem {

@@ -48,7 +48,11 @@ func analyseSQL(ctx context.Context, cfg *config.Config, target, text string, cl
 	if err != nil {
 		return nil, err
 	}
-	known, err := catalog.New(catalog.Config{Timeout: readWithin, Dial: func(ctx context.Context) (*pgx.Conn, error) {
+	functions, err := declared(target, t)
+	if err != nil {
+		return nil, err
+	}
+	known, err := catalog.New(catalog.Config{Timeout: readWithin, Functions: functions, Dial: func(ctx context.Context) (*pgx.Conn, error) {
 		return dialer.dial(ctx, t.Upstream.Database)
 	}}, log)
 	if err != nil {

@@ -2,13 +2,18 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/weir-gateway/weir/extproc/postgres"
 	"github.com/weir-gateway/weir/extproc/postgres/catalog"
+	"github.com/weir-gateway/weir/internal/classification"
+	"github.com/weir-gateway/weir/internal/config"
+	"github.com/weir-gateway/weir/internal/sqlmeta"
 )
 
 // maxCatalogs bounds how many databases of one target are known at a time. A
@@ -19,6 +24,8 @@ const maxCatalogs = 256
 type catalogs struct {
 	dial func(ctx context.Context, database string) (*pgx.Conn, error)
 	log  *slog.Logger
+	// functions are what the operator says of the target's functions.
+	functions map[string]*sqlmeta.Facts
 
 	ctx    context.Context // of all that are read
 	cancel context.CancelFunc
@@ -28,8 +35,8 @@ type catalogs struct {
 	by map[string]*catalog.Catalog
 }
 
-func newCatalogs(dial func(context.Context, string) (*pgx.Conn, error), log *slog.Logger) *catalogs {
-	c := &catalogs{dial: dial, log: log, by: map[string]*catalog.Catalog{}}
+func newCatalogs(dial func(context.Context, string) (*pgx.Conn, error), functions map[string]*sqlmeta.Facts, log *slog.Logger) *catalogs {
+	c := &catalogs{dial: dial, log: log, functions: functions, by: map[string]*catalog.Catalog{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -43,7 +50,8 @@ func (c *catalogs) of(database string) (postgres.Catalog, error) {
 		return one, nil
 	}
 	one, err := catalog.New(catalog.Config{
-		Dial: func(ctx context.Context) (*pgx.Conn, error) { return c.dial(ctx, database) },
+		Functions: c.functions,
+		Dial:      func(ctx context.Context) (*pgx.Conn, error) { return c.dial(ctx, database) },
 	}, c.log.With("database", database))
 	if err != nil {
 		return nil, err
@@ -53,6 +61,26 @@ func (c *catalogs) of(database string) (postgres.Catalog, error) {
 		c.done.Go(func() { _ = one.Run(c.ctx) }) // it never fails
 	}
 	return one, nil
+}
+
+// declared is what a target's configuration says of functions.
+func declared(target string, t *config.Target) (map[string]*sqlmeta.Facts, error) {
+	all := make(map[string]*sqlmeta.Facts, len(t.Functions))
+	for name, facts := range t.Functions {
+		one := new(sqlmeta.Facts)
+		for _, f := range facts {
+			if f == config.Pure {
+				continue
+			}
+			names, err := classification.Names(string(f))
+			if err != nil || len(names) != 3 {
+				return nil, fmt.Errorf("targets.%s.functions: %q is not schema.table.column", target, f)
+			}
+			one.Reads = append(one.Reads, sqlmeta.ColumnRef{Schema: names[0], Table: names[1], Column: names[2]})
+		}
+		all[strings.ReplaceAll(name, ", ", ",")] = one
+	}
+	return all, nil
 }
 
 // close stops reading.

@@ -295,7 +295,11 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 	if err != nil {
 		return nil, err
 	}
-	catalogs := newCatalogs((&catalogDialer{target: t, up: &up, password: password}).dial, s.log.With("target", name))
+	functions, err := declared(name, t)
+	if err != nil {
+		return nil, err
+	}
+	catalogs := newCatalogs((&catalogDialer{target: t, up: &up, password: password}).dial, functions, s.log.With("target", name))
 	servers, err := relay.NewUpstream(texts(t.Upstream.Address), t.Upstream.ConnectTimeout.D())
 	if err != nil {
 		return nil, fmt.Errorf("targets.%s.upstream.address: %w", name, err)

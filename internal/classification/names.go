@@ -34,6 +34,19 @@ func splitName(text string) ([]name, error) {
 	}
 }
 
+// Names reads names joined by dots, as PostgreSQL stores them.
+func Names(text string) ([]string, error) {
+	parts, err := splitName(text)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(parts))
+	for i, p := range parts {
+		names[i] = p.folded
+	}
+	return names, nil
+}
+
 func nextName(text string) (n name, rest string, err error) {
 	if strings.HasPrefix(text, `"`) {
 		return quotedName(text[1:])

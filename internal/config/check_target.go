@@ -102,6 +102,22 @@ func checkLabels(path string, labels map[string]string, r *report) {
 	}
 }
 
+// checkFunctions looks at the names of functions as far as they have a certain form.
+func checkFunctions(path string, functions map[string][]Fact, r *report) {
+	for name, facts := range functions {
+		where := child(path, quoted(name))
+		if !signature.MatchString(name) {
+			r.add(where, "is no function", "write schema.name(types) as SELECT 'schema.name(types)'::regprocedure answers it, or schema.name")
+		}
+		if len(facts) == 0 {
+			r.add(where, "is empty", "write pure, or the columns that the function reads: schema.table.column")
+		}
+		if slices.Contains(facts, Pure) && len(facts) > 1 {
+			r.add(where, "says pure and names columns", "write one of them")
+		}
+	}
+}
+
 func checkPostgres(path string, t *Target, r *report) {
 	u, up := &t.Upstream, path+".upstream"
 	if r.given(up+".address") && len(u.Address) == 0 {
@@ -117,6 +133,7 @@ func checkPostgres(path string, t *Target, r *report) {
 	if r.given(up+".user") && strings.TrimSpace(u.User) == "" {
 		r.add(up+".user", "is blank", "write the user that the gateway signs in as")
 	}
+	checkFunctions(path+".functions", t.Functions, r)
 	checkAuth(up, u, r)
 	if r.given(path+".sign_in") && len(t.SignIn) == 0 {
 		r.add(path+".sign_in", "is empty", "leave the key out for password, or write oauth or certificate")

@@ -103,7 +103,7 @@ func scalarSchema(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[Texts]():
 		text := &jsonschema.Schema{Type: "string"}
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{text, {Type: "array", Items: text}}}
-	case reflect.TypeFor[Address](), reflect.TypeFor[Path](), reflect.TypeFor[Template]():
+	case reflect.TypeFor[Fact](), reflect.TypeFor[Address](), reflect.TypeFor[Path](), reflect.TypeFor[Template]():
 		return &jsonschema.Schema{Type: "string"}
 	}
 	return nil

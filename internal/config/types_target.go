@@ -22,6 +22,8 @@ type Target struct {
 	Transport Transport `yaml:"transport,omitempty" default:"ext_proc" kind:"postgres"`
 	// "durable" has each operation on disk before it is forwarded; "buffered" does not wait for the disk.
 	Evidence Durability `yaml:"evidence" default:"durable"`
+	// What functions of the database's own do, which the gateway cannot know: "pure" where the result depends on the arguments alone, or the columns that it also depends on. By schema.name(types) as PostgreSQL's regprocedure writes it, or schema.name for all of that name.
+	Functions map[string][]Fact `yaml:"functions,omitempty" aka:"function" kind:"postgres"`
 	// Labels for policies, for example {env: prod}.
 	Labels map[string]string `yaml:"labels,omitempty"`
 	// How long a session may last and wait.

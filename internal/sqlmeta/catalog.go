@@ -44,6 +44,10 @@ type Function struct {
 	Arguments    []uint32 // pg_proc.proargtypes
 }
 
+// Facts are what an operator says of a function: its result depends on its arguments
+// and these columns, and on nothing else.
+type Facts struct{ Reads []ColumnRef }
+
 // Names are what an analysis rests on in a catalog: relations and functions that have one
 // of these names, in whatever schema.
 type Names struct{ Relations, Functions []string }
@@ -85,4 +89,17 @@ type Routine struct {
 	ReturnType uint32           // pg_proc.prorettype
 	Outputs    []RelationColumn // OUT, INOUT and TABLE arguments, empty where the return type says it all
 	Extension  string           // name of the extension that it belongs to, "" for none
+
+	// Of a function in SQL that may be looked into: its body, the names of its input
+	// arguments, the search path that it sets for itself (OwnPath), and whether every
+	// name in the body has its schema (Qualified: pg_proc.prosqlbody as the server
+	// writes it with an empty search path).
+	Body       string
+	Parameters []string
+	Path       []string
+	OwnPath    bool
+	Qualified  bool
+
+	Defaults string // of its arguments, as pg_get_expr writes them; "" for none
+	Facts    *Facts // what the operator says of it, nil for nothing
 }

@@ -40,6 +40,9 @@ func (r *run) resolveColumn(ref *pg.ColumnRef, l *level) value {
 			return r.member(it, names[len(names)-1])
 		}
 	}
+	if v, ok := r.parameter(names); ok {
+		return v
+	}
 	return r.unknownColumn()
 }
 

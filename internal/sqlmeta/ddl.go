@@ -174,7 +174,9 @@ func (r *run) walk(m protoreflect.Message, access Access) {
 		if name, _ := lastName(node.GetFuncname()); name == "set_config" {
 			r.setting(settingName(node, new(level)))
 		}
-		r.apply(node, nil)
+		if v := r.apply(node, nil); len(v.from) > 0 { // what it reads comes back where nobody sees from where: a default, say
+			r.risk(RiskOpaqueFunction)
+		}
 	case *pg.VariableSetStmt:
 		r.setIn(node)
 	}

@@ -23,9 +23,14 @@ func (r *run) node(n *pg.Node, l *level) value {
 	switch e := n.GetNode().(type) {
 	case *pg.Node_ColumnRef:
 		return r.columnRef(e.ColumnRef, l)
-	case *pg.Node_AConst, *pg.Node_ParamRef, *pg.Node_SetToDefault, *pg.Node_SqlvalueFunction,
+	case *pg.Node_AConst, *pg.Node_SetToDefault, *pg.Node_SqlvalueFunction,
 		*pg.Node_GroupingFunc, *pg.Node_MergeSupportFunc, *pg.Node_CurrentOfExpr,
 		*pg.Node_String_, *pg.Node_Integer, *pg.Node_Float, *pg.Node_Boolean, *pg.Node_BitString, *pg.Node_AStar:
+		return value{}
+	case *pg.Node_ParamRef:
+		if r.params != nil {
+			return r.params.value.derive()
+		}
 		return value{}
 	case *pg.Node_AExpr:
 		return r.operator(e.AExpr, l)
@@ -118,7 +123,8 @@ func (r *run) hidden(name string, v *value) {
 		v.fails = true
 		if !pure(c) {
 			r.function(c.Schema + "." + c.Name)
-			r.obscure(v, c)
+			made, _ := r.routine(c, *v)
+			*v = v.join(made)
 		}
 	}
 }

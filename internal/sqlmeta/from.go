@@ -144,7 +144,9 @@ func (r *run) functionRows(n *pg.Node, definitions []*pg.Node, alias string, l *
 	v := r.expr(n, l)
 	name := r.outputName(n)
 	all := v.derive()
-	r.compute(v)
+	if !v.within {
+		r.compute(v)
+	}
 	if len(definitions) > 0 {
 		rows := rowset{rest: all}
 		for _, d := range definitions {

@@ -99,7 +99,8 @@ func (r *run) apply(f *pg.FuncCall, args []value) value {
 	if field, ok := projection(name, schema, args); ok && len(own) == 0 && !builtins()[name].ofRow {
 		return field
 	}
-	sh, known, foreign := shape{}, false, !native
+	given, sh, known, foreign := v, shape{}, false, !native
+	var columns []field
 	if native {
 		sh, known = builtins()[name]
 		r.function("pg_catalog." + name)
@@ -118,9 +119,9 @@ func (r *run) apply(f *pg.FuncCall, args []value) value {
 		}
 		foreign = true
 		r.function(c.Schema + "." + c.Name)
-		if !pure(c) {
-			r.obscure(&v, c)
-		}
+		var made value
+		made, columns = r.routine(c, given)
+		v = v.join(made)
 	}
 	if !known {
 		r.function(strings.Join(names, "."))
@@ -132,9 +133,19 @@ func (r *run) apply(f *pg.FuncCall, args []value) value {
 		v.fails, v.made, v.terms = true, 0, manyTerms
 	}
 	if sh.set { // how many rows there are tells of the arguments
-		r.use(v, UseFilter)
+		r.use(given, UseFilter)
 	}
-	return shaped(v, sh, name, args)
+	v = shaped(v, sh, name, args)
+	if len(own) == 1 && !native && len(columns) > 0 && len(columns) == len(v.row) {
+		r.compute(given)
+		v.within = true
+		for i := range v.row {
+			was := v.row[i].value
+			v.row[i].value = given.join(columns[i].value).as(was)
+			v.row[i].fails, v.row[i].terms = was.fails, was.terms
+		}
+	}
+	return v
 }
 
 func joined(args []value) value {
@@ -170,7 +181,7 @@ func (r *run) candidates(schema, name string) ([]Routine, bool) {
 
 func (r *run) function(name string) {
 	switch {
-	case r.viewing == 0:
+	case r.viewing == 0 && r.inlining == 0:
 		r.functions[name] = struct{}{}
 	case !strings.HasPrefix(name, "pg_catalog."):
 		r.beneath[name] = struct{}{}

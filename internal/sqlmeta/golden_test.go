@@ -12,7 +12,7 @@ import (
 )
 
 // corpus is the files of statements in testdata. schema.sql is what they are about.
-var corpus = []string{"benign", "describe", "evasion", "introspection", "opaque", "settings", "utility"}
+var corpus = []string{"benign", "describe", "evasion", "functions", "introspection", "opaque", "settings", "utility"}
 
 func corpusFile(name string) string { return "testdata/" + name + ".sql" }
 

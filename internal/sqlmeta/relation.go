@@ -199,10 +199,10 @@ func (r *run) view(rel *Relation) []field {
 // inside runs f for text that is the database's own: its names are all
 // qualified, and what it filters and calls is not the asker's doing.
 func (r *run) inside(f func()) {
-	path := r.searchPath
-	r.searchPath = nil
+	path, params := r.searchPath, r.params
+	r.searchPath, r.params = nil, nil
 	r.viewing++
 	f()
 	r.viewing--
-	r.searchPath = path
+	r.searchPath, r.params = path, params
 }

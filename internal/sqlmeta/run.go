@@ -52,6 +52,10 @@ type run struct {
 	seeds   map[any]*cte   // the UNION that a recursive WITH query is
 	viewing int            // how deep in definitions that are the database's own
 
+	inlining   int         // how deep in bodies of functions
+	params     *parameters // of the function whose body it is, nil outside of one
+	aroundPath []string    // the search path that the server has there
+
 	explaining  bool // nothing of the result is delivered
 	work, depth int
 }
@@ -66,7 +70,7 @@ type flow struct{ to, from refs }
 
 func newRun(a *Analyzer, c Catalog, searchPath []string) *run {
 	r := &run{
-		a: a, catalog: c, searchPath: searchPath,
+		a: a, catalog: c, searchPath: searchPath, aroundPath: searchPath,
 		refs:      newRefTable(),
 		tables:    map[TableUse]struct{}{},
 		uses:      map[use]struct{}{},

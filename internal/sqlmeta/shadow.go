@@ -35,11 +35,45 @@ func ShadowedAs(c, other Catalog) Catalog {
 func Unshadowed(c Catalog) Catalog {
 	switch s := c.(type) {
 	case shadowed:
-		return s.Catalog
+		return Unshadowed(s.Catalog)
 	case shadowedRoutines:
-		return s.Catalog
+		return Unshadowed(s.Catalog)
+	case bodiless:
+		return Unshadowed(s.Catalog)
 	}
 	return c
+}
+
+// Bodiless is a catalog as a session sees it that may have made functions anew in a
+// transaction that is still open: what the catalog knows of what they do may be wrong.
+func Bodiless(c Catalog) Catalog {
+	if r, ok := c.(Routines); ok {
+		return bodiless{c, r}
+	}
+	return c
+}
+
+type bodiless struct {
+	Catalog
+	routines Routines
+}
+
+func (b bodiless) Routines(searchPath []string, schema, name string) []Routine {
+	known := slices.Clone(b.routines.Routines(searchPath, schema, name))
+	for i := range known {
+		known[i].Body, known[i].Facts = "", nil
+	}
+	return known
+}
+
+func (b bodiless) RelationByType(oid uint32) (*Relation, bool) { return b.routines.RelationByType(oid) }
+
+// Revision is that of the catalog with a mark; "" where it has none.
+func (b bodiless) Revision() string {
+	if r, ok := b.Catalog.(Revisioned); ok && r.Revision() != "" {
+		return r.Revision() + "\x00\x00bodiless"
+	}
+	return ""
 }
 
 type shadowed struct {

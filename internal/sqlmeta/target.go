@@ -36,7 +36,9 @@ func (r *run) targets(list []*pg.Node, l *level) rowset {
 		if c := t.GetVal().GetAConst(); c != nil {
 			v.typ, v.mod = constantType(c), -1
 		}
-		r.compute(v)
+		if !v.within {
+			r.compute(v)
+		}
 		r.put(&rows, field{name, v.kept()})
 	}
 	return rows

@@ -21,6 +21,7 @@ type value struct {
 
 	row    []field // the columns of a composite value, where they are known
 	anyRow bool    // it is a row, or may be one, of which the columns are not known
+	within bool    // what its columns are computed from has been noted where that is done
 	lone   string  // what a function calls its only column
 }
 
@@ -52,6 +53,12 @@ func (v value) derive() value {
 		from: v.from, opaque: v.opaque, told: v.told,
 		fails: v.fails, owned: v.owned, terms: v.terms,
 	}
+}
+
+// as is v with the type that w has.
+func (v value) as(w value) value {
+	v.typ, v.mod = w.typ, w.mod
+	return v
 }
 
 // untold says that a value is opaque for a reason that no other risk says.

@@ -25,6 +25,9 @@ type Config struct {
 	// Dial opens a connection to the database, as the user that sessions have
 	// there. It is kept until it fails.
 	Dial func(ctx context.Context) (*pgx.Conn, error)
+	// Functions is what the operator says of functions, by schema.name(types) as
+	// regprocedure writes it, or by schema.name for all of that name.
+	Functions map[string]*sqlmeta.Facts
 	// Interval is the time between two looks; default 30 s, give or take a tenth.
 	Interval time.Duration
 	// Timeout bounds one look, connecting included; default 30 s.
@@ -226,7 +229,7 @@ func (c *Catalog) look(ctx context.Context) error {
 	}
 	at, changed := c.now(), c.changed.Load()
 	last := c.current.Load()
-	snapshot, v, probe, err := read(ctx, c.conn, c.probe)
+	snapshot, v, probe, err := read(ctx, c.conn, c.cfg.Functions, c.probe)
 	if err != nil {
 		_ = c.conn.Close(ctx)
 		c.conn = nil

@@ -114,8 +114,8 @@ var ownParts = []struct {
 		b.typ(oid, t)
 		return nil
 	}},
-	{routines, 11, "c1 >= 16384", addRoutine},
-	{operators, 11, "true", addRoutine},
+	{routines, 17, "c1 >= 16384", addRoutine},
+	{operators, 17, "true", addRoutine},
 	{functions, 4, "c1 >= 16384", func(b *builder, row []json.RawMessage) error {
 		var oid uint32
 		var f sqlmeta.Function
@@ -149,10 +149,14 @@ var ownParts = []struct {
 
 func addRoutine(b *builder, row []json.RawMessage) error {
 	var r sqlmeta.Routine
-	var names []string
+	var names, config []string
 	var types []uint32
-	err := scan(row, &r.OID, &r.Schema, &r.Name, &r.Kind, &r.Language, &r.Volatility, &r.ReturnsSet, &r.ReturnType, &r.Extension, &names, &types)
-	b.routineOf(r, names, types)
+	var signature string
+	var definer bool
+	err := scan(row, &r.OID, &r.Schema, &r.Name, &r.Kind, &r.Language, &r.Volatility, &r.ReturnsSet, &r.ReturnType, &r.Extension,
+		&signature, &r.Body, &r.Defaults, &config, &definer, &r.Parameters, &names, &types)
+	r.Body = "" // no body is believed while functions may change
+	b.routineOf(r, "", names, types)
 	return err
 }
 
@@ -183,7 +187,7 @@ func (c *Catalog) Within(base sqlmeta.Catalog, answers []string) (sqlmeta.Catalo
 	if !ok {
 		return nil, errors.New("a transaction's catalog stands on another")
 	}
-	b := newBuilder()
+	b := newBuilder(nil)
 	b.snapshot.user, b.snapshot.searchPath = from.user, from.searchPath
 	b.begin(from)
 	for _, answer := range answers {

@@ -88,7 +88,11 @@ const inheritance = `SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrel
 // that did the ones that return rows.
 const routines = `
 SELECT p.oid, n.nspname, p.proname, p.prokind::text, l.lanname, p.provolatile::text, p.proretset, p.prorettype,
-       coalesce(e.extname, ''),
+       coalesce(e.extname, ''), p.oid::regprocedure::text,
+       CASE WHEN l.lanname = 'sql' AND p.prokind = 'f' AND p.prosqlbody IS NULL AND length(p.prosrc) <= 65536 THEN p.prosrc ELSE '' END,
+       coalesce(pg_get_expr(p.proargdefaults, 0), ''), coalesce(p.proconfig, '{}'), p.prosecdef,
+       coalesce((SELECT array_agg(coalesce(u.n, '') ORDER BY u.o) FROM unnest(p.proargnames) WITH ORDINALITY AS u (n, o)
+                  WHERE p.proargmodes IS NULL OR p.proargmodes[u.o] IN ('i', 'b', 'v')), '{}'),
        coalesce((SELECT array_agg(coalesce(u.n, '') ORDER BY u.o) FROM unnest(p.proargmodes, p.proargnames) WITH ORDINALITY AS u (m, n, o)
                   WHERE u.m IN ('o', 'b', 't')), '{}'),
        coalesce((SELECT array_agg(u.t ORDER BY u.o) FROM unnest(p.proargmodes, p.proallargtypes) WITH ORDINALITY AS u (m, t, o)
@@ -120,7 +124,12 @@ WITH called (fn, schema, name) AS (
    WHERE contypid <> 0 AND refobjid >= 16384
 )
 SELECT p.oid, called.schema, called.name, p.prokind::text, l.lanname, p.provolatile::text, p.proretset, p.prorettype,
-       coalesce(e.extname, ''), '{}'::text[], '{}'::oid[]
+       coalesce(e.extname, ''), p.oid::regprocedure::text,
+       CASE WHEN l.lanname = 'sql' AND p.prokind = 'f' AND p.prosqlbody IS NULL AND length(p.prosrc) <= 65536 THEN p.prosrc ELSE '' END,
+       coalesce(pg_get_expr(p.proargdefaults, 0), ''), coalesce(p.proconfig, '{}'), p.prosecdef,
+       coalesce((SELECT array_agg(coalesce(u.n, '') ORDER BY u.o) FROM unnest(p.proargnames) WITH ORDINALITY AS u (n, o)
+                  WHERE p.proargmodes IS NULL OR p.proargmodes[u.o] IN ('i', 'b', 'v')), '{}'),
+       '{}'::text[], '{}'::oid[]
   FROM called JOIN pg_proc p ON p.oid = called.fn JOIN pg_language l ON l.oid = p.prolang
   LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
                        AND d.refclassid = 'pg_extension'::regclass
@@ -134,13 +143,13 @@ SELECT p.oid, n.nspname, p.proname, p.proargtypes::oid[]
 
 // read reads a whole snapshot and its versions in one transaction; nil where the probe
 // answers the same as before.
-func read(ctx context.Context, conn *pgx.Conn, before string) (*Snapshot, versions, string, error) {
+func read(ctx context.Context, conn *pgx.Conn, facts map[string]*sqlmeta.Facts, before string) (*Snapshot, versions, string, error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return nil, nil, "", fmt.Errorf("beginning: %w", err)
 	}
 	defer func() { _ = tx.Rollback(ctx) }()
-	b := newBuilder()
+	b := newBuilder(facts)
 	var path, ignored, now string
 	if err := tx.QueryRow(ctx, settings).Scan(&b.snapshot.user, &path, &ignored); err != nil {
 		return nil, nil, "", fmt.Errorf("reading settings: %w", err)
@@ -162,6 +171,7 @@ func read(ctx context.Context, conn *pgx.Conn, before string) (*Snapshot, versio
 	}{
 		{"relations", readRelations}, {"columns", readColumns}, {"inheritance", readInheritance}, {"types", readTypes},
 		{"functions", readRoutines}, {"functions by OID", readFunctions}, {"code", readCode}, {"definitions", readDefinitions},
+		{"bodies of functions", readBodies},
 	} {
 		if err := part.read(ctx, tx, b); err != nil {
 			return nil, nil, "", fmt.Errorf("reading %s: %w", part.what, err)
@@ -244,11 +254,16 @@ func addRoutines(ctx context.Context, tx pgx.Tx, b *builder, query string) error
 		return err
 	}
 	var r sqlmeta.Routine
-	var names []string
+	var names, config []string
 	var types []uint32
-	into := []any{&r.OID, &r.Schema, &r.Name, &r.Kind, &r.Language, &r.Volatility, &r.ReturnsSet, &r.ReturnType, &r.Extension, &names, &types}
+	var signature string
+	var definer bool
+	into := []any{
+		&r.OID, &r.Schema, &r.Name, &r.Kind, &r.Language, &r.Volatility, &r.ReturnsSet, &r.ReturnType, &r.Extension,
+		&signature, &r.Body, &r.Defaults, &config, &definer, &r.Parameters, &names, &types,
+	}
 	_, err = pgx.ForEachRow(rows, into, func() error {
-		b.routineOf(r, names, types)
+		b.routineOf(lookedInto(r, config, definer), signature, names, types)
 		return nil
 	})
 	return err

@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/weir-gateway/weir/internal/mask"
 	"github.com/weir-gateway/weir/internal/sqlmeta"
@@ -121,14 +123,17 @@ type builder struct {
 	types     map[string][]uint32
 	reaches   map[uint32][]uint32 // which tables are written because another is
 
+	facts map[string]*sqlmeta.Facts // by signature or name
+
 	incomplete bool // a definition could not be read
 	hash       interface{ Write([]byte) (int, error) }
 	sum        func() []byte
 }
 
-func newBuilder() *builder {
+func newBuilder(facts map[string]*sqlmeta.Facts) *builder {
 	h := sha256.New()
 	return &builder{
+		facts: facts,
 		snapshot: &Snapshot{
 			byName: map[name]*sqlmeta.Relation{}, byOID: map[uint32]*sqlmeta.Relation{},
 			byType: map[uint32]*sqlmeta.Relation{}, routines: map[name][]sqlmeta.Routine{},
@@ -217,7 +222,7 @@ func (b *builder) inherits(child, parent uint32) {
 }
 
 // routineOf is routine with the names and types of what the function returns.
-func (b *builder) routineOf(r sqlmeta.Routine, names []string, types []uint32) {
+func (b *builder) routineOf(r sqlmeta.Routine, signature string, names []string, types []uint32) {
 	r.Outputs = nil
 	for i, n := range names {
 		c := sqlmeta.RelationColumn{Name: b.one(n), Num: int16(i + 1)}
@@ -226,17 +231,39 @@ func (b *builder) routineOf(r sqlmeta.Routine, names []string, types []uint32) {
 		}
 		r.Outputs = append(r.Outputs, c)
 	}
-	b.routine(r)
+	b.routine(r, signature)
 }
 
-func (b *builder) routine(r sqlmeta.Routine) {
+func (b *builder) routine(r sqlmeta.Routine, signature string) {
 	r.Schema, r.Name = b.one(r.Schema), b.one(r.Name)
+	r.Facts = b.facts[signature]
+	if name, _, _ := strings.Cut(signature, "("); r.Facts == nil {
+		r.Facts = b.facts[name]
+	}
+	b.note(r.Body, r.Parameters, r.Path, r.OwnPath, r.Defaults, r.Facts != nil)
+	if r.Facts != nil {
+		b.note(r.Facts.Reads)
+	}
 	b.note("routine", r.OID, r.Schema, r.Name, r.Kind, r.Language, r.Volatility, r.ReturnsSet, r.ReturnType, r.Extension)
 	for _, o := range r.Outputs {
 		b.note(o.Name, o.TypeOID)
 	}
 	k := name{r.Schema, r.Name}
 	b.snapshot.routines[k] = append(b.snapshot.routines[k], r)
+}
+
+// bodies gives functions the bodies that the server has written down, by OID.
+func (b *builder) bodies(texts map[uint32]string) {
+	for _, known := range b.snapshot.routines {
+		for i := range known {
+			if text, ok := texts[known[i].OID]; ok {
+				known[i].Body, known[i].Qualified = text, true
+			}
+		}
+	}
+	for _, oid := range slices.Sorted(maps.Keys(texts)) {
+		b.note("body", oid, texts[oid])
+	}
 }
 
 // function notes a function under its OID. Thousands share a few hundred lists of
