@@ -63,13 +63,9 @@ func readBodies(ctx context.Context, tx pgx.Tx, b *builder) error {
 	if err != nil {
 		return err
 	}
-	texts := map[uint32]string{}
 	for _, one := range all {
-		if one.text != nil && len(*one.text) <= longestBody {
-			texts[one.oid] = *one.text
-		}
+		b.body(one.oid, one.text)
 	}
-	b.bodies(texts)
 	return nil
 }
 

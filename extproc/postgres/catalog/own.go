@@ -135,6 +135,7 @@ var ownParts = []struct {
 		b.cascade(from, to)
 		return err
 	}},
+	{bodies, 2, "true", addBody},
 	{strings.ReplaceAll(definitions, "$1", "0"), 3, "true", func(b *builder, row []json.RawMessage) error {
 		d := definition{}
 		text := new(string)
@@ -147,6 +148,14 @@ var ownParts = []struct {
 	}},
 }
 
+func addBody(b *builder, row []json.RawMessage) error {
+	var oid uint32
+	var text *string
+	err := scan(row, &oid, &text)
+	b.body(oid, text)
+	return err
+}
+
 func addRoutine(b *builder, row []json.RawMessage) error {
 	var r sqlmeta.Routine
 	var names, config []string
@@ -155,8 +164,7 @@ func addRoutine(b *builder, row []json.RawMessage) error {
 	var definer bool
 	err := scan(row, &r.OID, &r.Schema, &r.Name, &r.Kind, &r.Language, &r.Volatility, &r.ReturnsSet, &r.ReturnType, &r.Extension,
 		&signature, &r.Body, &r.Defaults, &config, &definer, &r.Parameters, &names, &types)
-	r.Body = "" // no body is believed while functions may change
-	b.routineOf(r, "", names, types)
+	b.routineOf(lookedInto(r, config, definer), signature, names, types)
 	return err
 }
 
@@ -187,7 +195,7 @@ func (c *Catalog) Within(base sqlmeta.Catalog, answers []string) (sqlmeta.Catalo
 	if !ok {
 		return nil, errors.New("a transaction's catalog stands on another")
 	}
-	b := newBuilder(nil)
+	b := newBuilder(c.cfg.Functions)
 	b.snapshot.user, b.snapshot.searchPath = from.user, from.searchPath
 	b.begin(from)
 	for _, answer := range answers {

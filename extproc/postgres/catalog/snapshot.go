@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -252,17 +251,19 @@ func (b *builder) routine(r sqlmeta.Routine, signature string) {
 	b.snapshot.routines[k] = append(b.snapshot.routines[k], r)
 }
 
-// bodies gives functions the bodies that the server has written down, by OID.
-func (b *builder) bodies(texts map[uint32]string) {
-	for _, known := range b.snapshot.routines {
-		for i := range known {
-			if text, ok := texts[known[i].OID]; ok {
-				known[i].Body, known[i].Qualified = text, true
-			}
-		}
+// body gives a function the body that the server has written down; nil where it was
+// dropped meanwhile.
+func (b *builder) body(oid uint32, text *string) {
+	if text == nil || len(*text) > longestBody {
+		return
 	}
-	for _, oid := range slices.Sorted(maps.Keys(texts)) {
-		b.note("body", oid, texts[oid])
+	b.note("body", oid, *text)
+	f := b.snapshot.functions[oid]
+	known := b.snapshot.routines[name{f.Schema, f.Name}]
+	for i := range known {
+		if known[i].OID == oid {
+			known[i].Body, known[i].Qualified = *text, true
+		}
 	}
 }
 
