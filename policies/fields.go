@@ -259,7 +259,11 @@ func writeColumns(to sink, columns []gate.Column) {
 	to.list(len(columns))
 	for i := range columns {
 		c := &columns[i]
-		to.object(5)
+		size := 5
+		if len(c.Paths) > 0 {
+			size++
+		}
+		to.object(size)
 		to.name("schema")
 		to.text(c.Schema)
 		to.name("table")
@@ -270,5 +274,9 @@ func writeColumns(to sink, columns []gate.Column) {
 		texts(to, c.Classes)
 		to.name("use")
 		to.text(c.Use)
+		if len(c.Paths) > 0 {
+			to.name("paths")
+			texts(to, c.Paths)
+		}
 	}
 }

@@ -86,7 +86,7 @@ func randomSQL(t *rapid.T) *gate.SQL {
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "columns") {
 		s.Columns = append(s.Columns, gate.Column{
-			Schema: word(t), Table: word(t), Name: word(t), Classes: wordList(t),
+			Schema: word(t), Table: word(t), Name: word(t), Classes: wordList(t), Paths: wordList(t),
 			Use: rapid.SampledFrom([]string{"output", "filter", "write"}).Draw(t, "use"),
 		})
 	}

@@ -53,7 +53,7 @@ func nameTerms(fields []field) map[string]*ast.Term {
 		}
 	}
 	add(fields)
-	for _, name := range []string{"access", "action", "approve", "approver", "at", "classes", "reason", "schema", "table", "use"} {
+	for _, name := range []string{"access", "action", "approve", "approver", "at", "classes", "paths", "reason", "schema", "table", "use"} {
 		names[name] = ast.StringTerm(name)
 	}
 	return names

@@ -60,6 +60,9 @@ type Catalog interface {
 // snapshot and comparable (a pointer).
 type Classification interface {
 	Column(target, schema, table, column string) []string
+	// Within says which of a column's classes are those of its whole values, and which
+	// those of what JSONPaths name in its documents.
+	Within(target, schema, table, column string) (own []string, paths map[string][]string)
 	Classified(target string) bool
 	// Classes are all that columns of the target may have.
 	Classes(target string) []string

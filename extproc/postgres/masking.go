@@ -210,12 +210,21 @@ func (s *session) maskOf(op *operation, f *pgproto3.FieldDescription, o *sqlmeta
 	return spec, label, true
 }
 
-// maskFor finds the mask of what comes from these columns, nil for none.
+// maskFor finds the mask of what comes from these columns, nil for none. Of a column's
+// documents only parts may be hidden, as long as they are delivered as they are.
 func (s *session) maskFor(op *operation, sources []sqlmeta.ColumnRef, direct bool) (*mask.Spec, string) {
 	var best gate.MaskSpec
+	var within hiddenPaths
 	label := ""
 	for _, ref := range sources {
-		classes := op.shape.class.Column(s.cfg.Target.Name, ref.Schema, ref.Table, ref.Column)
+		var classes []string
+		if direct {
+			var paths map[string][]string
+			classes, paths = op.shape.class.Within(s.cfg.Target.Name, ref.Schema, ref.Table, ref.Column)
+			within.add(op.masks, paths)
+		} else {
+			classes = op.shape.class.Column(s.cfg.Target.Name, ref.Schema, ref.Table, ref.Column)
+		}
 		for i := range op.masks {
 			m := &op.masks[i]
 			switch {
@@ -233,7 +242,7 @@ func (s *session) maskFor(op *operation, sources []sqlmeta.ColumnRef, direct boo
 	}
 	switch {
 	case label == "":
-		return nil, ""
+		return within.spec()
 	case !direct && best.Derived == gate.DerivedAllow:
 		return nil, ""
 	case !direct: // part of a value may show in what is derived from it, NULL or not too

@@ -21,6 +21,7 @@ func (s *shape) under(class Classification) *shape {
 		if col.Classes = class.Column(s.target, col.Schema, col.Table, col.Name); col.Classes == nil {
 			col.Classes = []string{}
 		}
+		col.Paths = pathsOf(class, s.target, sqlmeta.ColumnRef{Schema: col.Schema, Table: col.Table, Column: col.Name}, col.Classes)
 		if col.Use == string(sqlmeta.UseOutput) || col.Use == string(sqlmeta.UseDerived) {
 			b.give(col.Classes)
 		}

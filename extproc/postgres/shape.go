@@ -173,6 +173,7 @@ func (b *shapeBuilder) column(c sqlmeta.ColumnUse) {
 	}
 	b.sql.Columns = append(b.sql.Columns, gate.Column{
 		Schema: c.Schema, Table: c.Table, Name: c.Column, Classes: classes, Use: string(c.Use),
+		Paths: pathsOf(b.class, b.target, c.ColumnRef, classes),
 	})
 	if c.Use == sqlmeta.UseOutput || c.Use == sqlmeta.UseDerived {
 		b.give(classes)

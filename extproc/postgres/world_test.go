@@ -190,6 +190,7 @@ type classes map[string][]string
 type classified struct {
 	by     classes
 	detect []detect.Asked
+	within map[string]map[string][]string // JSONPaths, of those columns that have some
 }
 
 func (c *classified) Column(_, schema, table, column string) []string {
@@ -197,6 +198,12 @@ func (c *classified) Column(_, schema, table, column string) []string {
 }
 func (c *classified) Classified(string) bool          { return len(c.by) > 0 }
 func (c *classified) Detectors(string) []detect.Asked { return c.detect }
+func (c *classified) Within(_, schema, table, column string) ([]string, map[string][]string) {
+	if paths := c.within[schema+"."+table+"."+column]; paths != nil {
+		return nil, paths
+	}
+	return c.Column("", schema, table, column), nil
+}
 func (c *classified) Classes(string) (all []string) {
 	for _, one := range c.by {
 		all = append(all, one...)

@@ -20,6 +20,11 @@ func LoadClasses(path string) (Classes, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, p := range c.WithinPaths() {
+		if _, err := mask.ParsePath(p); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
 	for _, target := range c.Targets() {
 		for _, p := range c.Paths(target) {
 			if _, err := mask.ParsePath(p.Path); err != nil {

@@ -7,6 +7,7 @@
 package classification
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/weir-gateway/weir/internal/detect"
@@ -19,7 +20,8 @@ const Any = "*"
 // safe for concurrent use.
 type Classification struct {
 	columns   map[columnKey][]string
-	shapes    []shape // of the wildcards in use, so that a lookup tries no others
+	within    map[columnKey]map[string][]string // of those columns of which only parts have classes
+	shapes    []shape                           // of the wildcards in use, so that a lookup tries no others
 	paths     map[string][]PathClass
 	detectors map[string][]detect.Asked
 	harmless  map[columnKey]bool  // columns and patterns with an empty list
@@ -54,6 +56,37 @@ func (c *Classification) Column(target, schema, table, column string) []string {
 		found = union(found, c.columns[s.of(columnKey{target, schema, table, column})])
 	}
 	return found
+}
+
+// Within says what of a column's values the classes are for: own those of the whole
+// value, and by JSONPath those of what it names in the column's documents. Together
+// they are what Column returns. Neither must be changed.
+func (c *Classification) Within(target, schema, table, column string) (own []string, paths map[string][]string) {
+	k := columnKey{target, schema, table, column}
+	for _, s := range c.shapes {
+		some, part := c.within[s.of(k)]
+		switch {
+		case !part:
+			own = union(own, c.columns[s.of(k)])
+		case paths == nil:
+			paths = some
+		default:
+			paths = maps.Clone(paths)
+			for path, classes := range some {
+				paths[path] = union(paths[path], classes)
+			}
+		}
+	}
+	return own, paths
+}
+
+// WithinPaths are the JSONPaths of all columns.
+func (c *Classification) WithinPaths() []string {
+	var all []string
+	for _, paths := range c.within {
+		all = slices.AppendSeq(all, maps.Keys(paths))
+	}
+	return all
 }
 
 // Paths returns the classified JSONPaths of a target, in order of path. The

@@ -73,6 +73,40 @@ func TestColumn(t *testing.T) {
 	}
 }
 
+func TestWithinColumns(t *testing.T) {
+	c := parse(t, `
+orders.public.customers.doc: {"$.ssn": pii.ssn, "$.cards[*].number": [pci.pan, pii.card]}
+orders.public.*.doc: {"$.ssn": gov.id}
+orders.public.secrets.doc: secret
+orders: {public.people.doc: {$..name: pii.name}}
+`)
+	for _, tt := range []struct {
+		table     string
+		own, want []string
+		paths     map[string][]string
+	}{
+		{"customers", nil, []string{"gov.id", "pci.pan", "pii.card", "pii.ssn"}, map[string][]string{"$.ssn": {"gov.id", "pii.ssn"}, "$.cards[*].number": {"pci.pan", "pii.card"}}},
+		{"secrets", []string{"secret"}, []string{"gov.id", "secret"}, map[string][]string{"$.ssn": {"gov.id"}}},
+		{"people", nil, []string{"gov.id", "pii.name"}, map[string][]string{"$.ssn": {"gov.id"}, "$..name": {"pii.name"}}},
+	} {
+		for range 2 { // a second answer is not changed by the first
+			own, paths := c.Within("orders", "public", tt.table, "doc")
+			if diff := cmp.Diff(tt.own, own) + cmp.Diff(tt.paths, paths) + cmp.Diff(tt.want, c.Column("orders", "public", tt.table, "doc")); diff != "" {
+				t.Errorf("%s: %s", tt.table, diff)
+			}
+		}
+	}
+	if own, paths := parse(t, shop).Within("orders", "public", "customers", "ssn"); len(own) != 1 || paths != nil {
+		t.Errorf("a column without paths: %v, %v", own, paths)
+	}
+	if all := c.Classes("orders"); len(all) != 6 {
+		t.Errorf("all classes: %v", all)
+	}
+	if n := len(c.WithinPaths()); n != 4 {
+		t.Errorf("%d paths", n)
+	}
+}
+
 func TestPathsAndDetectors(t *testing.T) {
 	c := parse(t, shop)
 	want := []PathClass{
@@ -201,6 +235,10 @@ func TestProblems(t *testing.T) {
 		{"an open quote", "'a.b.\"c.d': x\n", []string{"a quote is not closed"}},
 		{"after a quote", "'a.b.\"c\"c.d': x\n", []string{"goes on after its quote"}},
 		{"a missing name", "a..c.d: x\n", []string{"a name is missing"}},
+		{"a column without paths", "a.b.c.d: {}\n", []string{`"a.b.c.d" has no paths`}},
+		{"a path of a column that is none", "a.b.c.d: {ssn: x}\n", []string{`"ssn": a path begins with $`}},
+		{"the whole document as a path", "a.b.c.d: {$: x}\n", []string{`"$": the path names no value`}},
+		{"a path of a column without a class", "a.b.c.d: {$.x: []}\n", []string{`"$.x" has an empty list`}},
 		{"a filter in a path", "api: {'$.a[?(@.b)]': x}\n", []string{"cannot read the path from [?(@.b)]"}},
 		{"too large", strings.Repeat("#", MaxBytes+1), []string{"f.yaml: larger than 4 MiB"}},
 	}

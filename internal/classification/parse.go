@@ -45,6 +45,7 @@ func Parse(name string, text []byte) (*Classification, error) {
 		lines: map[string]int{},
 		c: &Classification{
 			columns:   map[columnKey][]string{},
+			within:    map[columnKey]map[string][]string{},
 			paths:     map[string][]PathClass{},
 			detectors: map[string][]detect.Asked{},
 			harmless:  map[columnKey]bool{},
@@ -199,11 +200,42 @@ func (p *parser) column(k columnKey, key, value *yaml.Node) {
 		}
 		return
 	}
-	classes, ok := p.classes(key, value)
+	var paths map[string][]string
+	var classes []string
+	var ok bool
+	if value.Kind == yaml.MappingNode {
+		paths, classes, ok = p.within(key, value)
+	} else {
+		classes, ok = p.classes(key, value)
+	}
 	if ok && p.first(what, key) {
 		p.c.columns[k] = classes
+		if paths != nil {
+			p.c.within[k] = paths
+		}
 		p.c.lines = append(p.c.lines, Line{Number: key.Line, Schema: k.schema, Table: k.table, Column: k.column, Classes: classes, target: k.target})
 	}
+}
+
+// within reads the JSONPaths of a column's documents, and their classes together.
+func (p *parser) within(key, value *yaml.Node) (paths map[string][]string, classes []string, ok bool) {
+	paths = map[string][]string{}
+	ok = len(value.Content) > 0
+	if !ok {
+		p.problem(key.Line, fmt.Sprintf("%q has no paths", key.Value), `write {"$.ssn": pii.ssn}, or remove the line`)
+	}
+	p.mapping(value, fmt.Sprintf("%q", key.Value), func(path, value *yaml.Node) {
+		if err := checkPath(path.Value); err != nil {
+			p.problem(path.Line, fmt.Sprintf("%q: %v", path.Value, err), "paths are made of .name, ..name, [*] and ['any name'], like $.customers[*].card")
+			ok = false
+			return
+		}
+		of, good := p.classes(path, value)
+		if ok = ok && good; ok {
+			paths[path.Value], classes = union(paths[path.Value], of), union(classes, of)
+		}
+	})
+	return paths, classes, ok
 }
 
 // isEmptyList says that a value is []: what it is about was looked at, and is not

@@ -88,6 +88,9 @@ type Column struct {
 	Name    string   `json:"name"`
 	Classes []string `json:"classes"`
 	Use     string   `json:"use"`
+	// Paths are the JSONPaths within the column's documents that some of the classes
+	// are for, sorted; none where all of them are for the whole values.
+	Paths []string `json:"paths,omitempty"`
 }
 
 // HTTP is one HTTP request.

@@ -48,7 +48,11 @@ func (b builder) inside() builder {
 // cell makes the mask of a type, nil where every value becomes NULL.
 func (b builder) cell(oid uint32) Cell {
 	switch {
-	case b.depth > maxDepth || b.spec.With == Null:
+	case b.depth > maxDepth:
+		return nil
+	case len(b.spec.Paths) > 0:
+		return b.documentCell(oid)
+	case b.spec.With == Null:
 		return nil
 	case b.spec.With == Redact:
 		if form, ok := b.redacted(oid); ok {

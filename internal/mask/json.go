@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -166,35 +165,39 @@ func (w *walk) hide(r *Rule) error {
 	if w.replaced != nil {
 		w.replaced(r.Class, v)
 	}
-	return w.enc.WriteToken(w.json.masker.jsonToken(r.Spec, v))
+	out, _ := w.json.masker.appendJSON(nil, nil, r.Spec, v)
+	return w.enc.WriteValue(out)
 }
 
-// jsonToken keeps strings strings and whole numbers numbers; the rest is null.
-func (m *Masker) jsonToken(s Spec, v jsontext.Value) jsontext.Token {
+// appendJSON keeps strings strings and numbers numbers; the rest is null. It uses
+// scratch, and gives it back.
+func (m *Masker) appendJSON(dst, scratch []byte, s Spec, v jsontext.Value) (out, used []byte) {
 	switch v.Kind() {
 	case '"':
-		raw, err := jsontext.AppendUnquote(nil, v)
-		if err != nil {
-			return jsontext.Null
-		}
+		scratch, _ = jsontext.AppendUnquote(scratch[:0], v) // what is not Unicode becomes U+FFFD
+		n := len(scratch)
+		var null bool
 		if s.With == DateTrunc {
-			if out, null := truncText(nil, raw, s.Unit); !null {
-				return jsontext.String(string(out))
-			}
-			return jsontext.Null
+			scratch, null = truncText(scratch, scratch[:n:n], s.Unit)
+		} else {
+			scratch, null = m.text(s, scratch, scratch[:n:n])
 		}
-		if out, null := m.text(s, nil, raw); !null {
-			return jsontext.String(string(out))
+		if !null {
+			dst, _ = jsontext.AppendQuote(dst, scratch[n:])
+			return dst, scratch
 		}
 	case '0':
-		hide := builder{m: m, spec: s}.integerCell(int8Type)
-		if hide == nil {
-			return jsontext.Null
-		}
-		out, null := hide(nil, v)
-		if n, err := strconv.ParseInt(string(out), 10, 64); !null && err == nil {
-			return jsontext.Int(n)
+		b := builder{m: m, spec: s}
+		for _, hide := range []Cell{b.integerCell(int8Type), b.numericCell()} { // a whole number, or one with a fraction
+			if hide == nil {
+				break
+			}
+			kept := len(dst)
+			if out, null := hide(dst, v); !null {
+				return out, scratch
+			}
+			dst = dst[:kept]
 		}
 	}
-	return jsontext.Null
+	return append(dst, "null"...), scratch
 }

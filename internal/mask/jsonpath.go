@@ -113,6 +113,18 @@ func parseBracket(in string) (step, string, error) {
 	return step{kind: stepIndex, index: n}, rest, nil
 }
 
+// takes is matches with the name as bytes, member where it is one of an object.
+func (s *step) takes(name []byte, member bool, index int) bool {
+	switch s.kind {
+	case stepAny:
+		return true
+	case stepName:
+		return member && s.name == string(name)
+	default:
+		return !member && s.index == index
+	}
+}
+
 // matches says whether the step takes the member of that name, or where name is
 // nil the element of that index.
 func (s step) matches(name *string, index int) bool {

@@ -26,7 +26,8 @@ func (w *walk) leaf(v jsontext.Value) error {
 		d := found[0].Detector
 		w.found.Counts[d]++
 		w.tell(p.Class(d), v)
-		return w.enc.WriteToken(w.json.masker.jsonToken(p.rules[d].Spec, v))
+		out, _ := w.json.masker.appendJSON(nil, nil, p.rules[d].Spec, v)
+		return w.enc.WriteValue(out)
 	}
 	return w.enc.WriteValue(v)
 }

@@ -41,7 +41,10 @@ type Spec struct {
 	KeepLast  int    // partial: letters and digits kept at the end
 	Unit      string // date_trunc: year, month, day, hour
 	Size      int    // range: width of a bucket
-	constant  bool   // see Derived
+	// Paths say what is hidden within the JSON documents of a column, and nothing else
+	// is. The first that takes a value hides it.
+	Paths    []Rule
+	constant bool // see Derived
 }
 
 // Cell hides one value of a PostgreSQL column. It appends the replacement to
@@ -91,6 +94,11 @@ func (s Spec) Check() error {
 	case s.With == DateTrunc && !validUnit(s.Unit):
 		return fmt.Errorf("%w \"date_trunc\": unit must be year, month, day or hour, not %q", ErrSpec, s.Unit)
 	}
+	for _, r := range s.Paths {
+		if err := r.Spec.Check(); err != nil {
+			return fmt.Errorf("%s: %w", r.Path, err)
+		}
+	}
 	return nil
 }
 
@@ -100,7 +108,7 @@ func (s Spec) known() Spec {
 	case Null, Partial, Hash, DateTrunc, Range, Fake:
 		return s
 	}
-	return Spec{With: Redact}
+	return Spec{With: Redact, Paths: s.Paths}
 }
 
 // sum is the keyed digest of a value.
