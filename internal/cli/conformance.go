@@ -30,6 +30,7 @@ type conformanceCmd struct {
 	Family         []string      `placeholder:"NAME" help:"Only these families."`
 	Random         int           `placeholder:"N" help:"In place of the corpus, N random statements."`
 	Seed           uint64        `placeholder:"N" help:"What the random statements are made from; printed, and a new one by default."`
+	Number         int           `default:"-1" placeholder:"N" help:"Only this one of the random statements."`
 	For            time.Duration `placeholder:"DURATION" help:"With --random: further seeds until something bad is found or this time is over."`
 	Brief          bool          `help:"Two forms of each shape in place of all."`
 	Classification bool          `help:"Print the protected columns as a classification, and do nothing else."`
@@ -110,7 +111,7 @@ func (c *conformanceCmd) play(e *env, o conformance.Options) (conformance.Report
 	r := conformance.Report{Target: place(c.Target), Version: Version}
 	var all []conformance.Finding
 	for end := time.Now().Add(c.For); ; c.Seed++ {
-		shapes, err := c.shapes(e)
+		shapes, err := c.shapes(e, &o)
 		if err != nil {
 			return r, all, err
 		}
@@ -188,13 +189,18 @@ func progress(e *env) func(conformance.Side, int, int) {
 	}
 }
 
-func (c *conformanceCmd) shapes(e *env) ([]conformance.Shape, error) {
+func (c *conformanceCmd) shapes(e *env, o *conformance.Options) ([]conformance.Shape, error) {
 	if c.Random > 0 {
 		if c.Seed == 0 {
 			c.Seed = rand.Uint64N(1 << 32) //nolint:gosec // no secret
 		}
 		_, _ = fmt.Fprintf(e.Err, "random statements of --seed %d\n", c.Seed)
-		return conformance.Generate(c.Seed, c.Random), nil
+		var shapes []conformance.Shape
+		o.Scheme, shapes = conformance.Random(c.Seed, max(c.Random, c.Number+1))
+		if c.Number >= 0 {
+			shapes = shapes[c.Number : c.Number+1]
+		}
+		return shapes, nil
 	}
 	all, err := conformance.Corpus()
 	if c.Corpus != "" {

@@ -25,7 +25,8 @@ func (c *conformanceCmd) print(e *env, r conformance.Report, findings []conforma
 		return err
 	}
 	answered := r.Total[conformance.Masked] + r.Total[conformance.Same]
-	e.printf("\n%d shapes, %d answers.", len(r.Shapes), len(findings))
+	ok, refused, failed := conformance.Fate(findings)
+	e.printf("\n%d shapes, sent %d times: %d answered, %d refused (42501), %d failed otherwise.", len(r.Shapes), len(findings), ok, refused, failed)
 	switch bad := conformance.Bad(findings); {
 	case len(bad) > 0:
 		e.printf(" In each shape the worst that was found:\n\n")

@@ -72,13 +72,9 @@ func newValues(side Side) *values {
 	return v
 }
 
-// only makes the side differ in those columns that the gateway masks: the others are as
-// on the left. nil are all.
-func (v *values) only(masked []string) *values {
-	if masked == nil || v.side == Left {
-		return v
-	}
-	for name, literal := range newValues(Left).literals {
+// only leaves in those columns that are not masked the literals of the other side.
+func (v *values) only(masked []string, other map[string]string) *values {
+	for name, literal := range other {
 		column := name[1:strings.LastIndexByte(name, ' ')]
 		if !slices.Contains(masked, column) {
 			v.literals[name] = literal
@@ -164,13 +160,4 @@ func (v *values) fill(text string) string {
 		pairs = append(pairs, name, value)
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
-}
-
-// Classification is what a gateway of this project is told of the scratch schema.
-func Classification(target, schema, class string) string {
-	var b strings.Builder
-	for _, column := range Protected {
-		_, _ = fmt.Fprintf(&b, "'%s.%s.%s': %s\n", target, schema, column, class)
-	}
-	return b.String()
 }

@@ -98,17 +98,46 @@ func TestSides(t *testing.T) {
 	}
 }
 
-func TestGenerate(t *testing.T) {
-	one, again, other := Generate(1, 200), Generate(1, 200), Generate(2, 200)
+func TestRandom(t *testing.T) {
+	scheme, one := Random(1, 200)
+	again, two := Random(1, 200)
+	other, three := Random(2, 200)
+	if scheme.sql != again.sql || scheme.sql == other.sql {
+		t.Error("a seed is for one schema")
+	}
+	if text := scheme.side(Left, nil).fill(scheme.sql); strings.Contains(text, "{r") {
+		t.Error("the schema names a value that there is not")
+	}
+	same := 0
 	for i := range one {
-		if one[i].SQL[0] != again[i].SQL[0] {
+		if one[i].text() != two[i].text() || strings.Join(one[i].Via, ",") != strings.Join(two[i].Via, ",") {
 			t.Fatal("one seed makes two statements")
 		}
-		if strings.Contains(one[i].SQL[0], "%!") || strings.Contains(one[i].SQL[0], "$") {
-			t.Error(one[i].SQL[0])
+		if strings.Contains(one[i].text(), "%!") || strings.Contains(one[i].text(), "$t") {
+			t.Error(one[i].text())
+		}
+		if one[i].text() == three[i].text() {
+			same++
 		}
 	}
-	if one[0].SQL[0] == other[0].SQL[0] && one[1].SQL[0] == other[1].SQL[0] {
-		t.Error("another seed makes the same")
+	if same > len(one)/4 {
+		t.Errorf("another seed makes %d of the same", same)
+	}
+}
+
+// Decisions that are played again make the same statement, and fewer make a valid one.
+func TestDecisions(t *testing.T) {
+	_, relations := randomScheme(3)
+	for number := range 50 {
+		want, taken := randomShape(relations, 3, number, nil)
+		got, again := randomShape(relations, 3, number, taken)
+		if want.text() != got.text() || !slices.Equal(taken, again) {
+			t.Errorf("number %d: %s, played again: %s", number, want.text(), got.text())
+		}
+		for _, fewer := range shorter(taken)[:6] {
+			if s, _ := randomShape(relations, 3, number, fewer); s.text() == "" {
+				t.Error("no statement")
+			}
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -109,6 +110,12 @@ func (a *answer) refused() bool {
 
 // silent says whether the answer did not come in time.
 func (a *answer) silent() bool { return errors.Is(a.err, os.ErrDeadlineExceeded) }
+
+// code is the SQLSTATE of the first error.
+func (a *answer) code() string {
+	code, _, _ := strings.Cut(a.firstError(), " ")
+	return code
+}
 
 // firstError is the first error of an answer, as psql would print it.
 func (a *answer) firstError() string {

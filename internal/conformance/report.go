@@ -105,6 +105,23 @@ func Compare(reports []Report) (all []Difference, worse bool) {
 	return all, worse
 }
 
+// Fate is how many answers came, were refused for want of a right (SQLSTATE 42501: by
+// the gateway), and failed otherwise: in the server.
+func Fate(findings []Finding) (answered, refused, failed int) {
+	const privilege = "42501"
+	for _, f := range findings {
+		switch f.Code {
+		case "":
+			answered++
+		case privilege:
+			refused++
+		default:
+			failed++
+		}
+	}
+	return answered, refused, failed
+}
+
 func rank(v Verdict) int { return slices.Index(Verdicts, v) }
 
 // Bad are the findings against the gateway.

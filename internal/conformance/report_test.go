@@ -98,7 +98,7 @@ func TestOptionsSayWhatIsWrong(t *testing.T) {
 // Of columns that the gateway does not mask both sides have the same values: else each
 // answer would differ.
 func TestSidesDifferInWhatIsMasked(t *testing.T) {
-	left, right := newValues(Left), newValues(Right).only([]string{"people.ssn"})
+	left, right := newValues(Left), fixed().side(Right, []string{"people.ssn"})
 	for name, value := range left.literals {
 		if same := right.literals[name] == value; same != !strings.HasPrefix(name, "{people.ssn ") {
 			t.Errorf("%s: %s on the left, %s on the right", name, value, right.literals[name])

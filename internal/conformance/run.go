@@ -24,6 +24,8 @@ type Options struct {
 	// Password is asked for the password of each connection to the gateway; nil takes that
 	// of the DSN. Tokens may end before a run does.
 	Password func(context.Context) (string, error)
+	// Scheme is what the schema is made of; nil is that of the corpus.
+	Scheme *Scheme
 	// Settle is how long the target may take to see the scratch schema; 0 is 35 s.
 	Settle time.Duration
 	// Schema is the name of the scratch schema.
@@ -51,7 +53,7 @@ func (o *Options) Check() error {
 		}
 	}
 	for _, column := range o.Masked {
-		if !slices.Contains(Protected, column) {
+		if !slices.Contains(protectedNames(), column) {
 			errs = append(errs, fmt.Errorf("--masked %s: the kit protects no such column, but %s", column, strings.Join(Protected, ", ")))
 		}
 	}
@@ -69,6 +71,8 @@ type Finding struct {
 	Verdict Verdict `json:"verdict"`
 	Why     string  `json:"why,omitempty"`
 	SQL     string  `json:"sql,omitempty"`
+	// Code is the SQLSTATE of the first error, "" where there was none.
+	Code string `json:"code,omitempty"`
 }
 
 // Run plays shapes on both sides and judges what comes back. Where it fails on the way
@@ -79,6 +83,9 @@ func Run(ctx context.Context, o Options, shapes []Shape) (findings []Finding, er
 	}
 	if err := o.Check(); err != nil {
 		return nil, err
+	}
+	if o.Scheme == nil {
+		o.Scheme = fixed()
 	}
 	if o.Twin != "" {
 		return runTwins(ctx, &o, shapes)
@@ -165,11 +172,11 @@ func compare(shapes []Shape, left, right []played, o *Options) []Finding {
 	if len(left) == 0 {
 		return nil
 	}
-	look := newSearcher(newValues(Left), o.Masked)
+	look := newSearcher(o.Scheme.side(Left, o.Masked), o.Masked)
 	findings := make([]Finding, len(left))
 	for i := range left {
 		s := &shapes[left[i].shape]
-		f := Finding{Shape: s, ID: s.ID(), Via: left[i].via}
+		f := Finding{Shape: s, ID: s.ID(), Via: left[i].via, Code: left[i].answer.code()}
 		var other *answer
 		if i < len(right) {
 			other = right[i].answer

@@ -20,6 +20,7 @@ const cleanupWithin = 20 * time.Second
 // world is the scratch schema on one side.
 type world struct {
 	schema string
+	sql    string // objects and rows, apart by "-- data"
 	values *values
 	owner  *pgx.Conn // past the gateway
 	rows   string    // what the rows were after the seed
@@ -38,7 +39,7 @@ func newWorld(ctx context.Context, dsn string, o *Options, side Side) (*world, e
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = signInWithin
 	}
-	w := &world{schema: o.Schema, values: newValues(side).only(o.Masked)}
+	w := &world{schema: o.Schema, sql: o.Scheme.sql, values: o.Scheme.side(side, o.Masked)}
 	w.values.literals["{mark}"] = rand.Text() // tells this run's schema from any other of its name
 	if w.owner, err = pgx.ConnectConfig(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("connecting to the database past the gateway: %w", err)
@@ -78,7 +79,7 @@ func (w *world) ours(ctx context.Context) error {
 // seed makes the schema again, with all in it.
 func (w *world) seed(ctx context.Context) error {
 	name := pgx.Identifier{w.schema}.Sanitize()
-	objects, rows, _ := strings.Cut(seed, "-- data\n")
+	objects, rows, _ := strings.Cut(w.sql, "-- data\n")
 	begin := fmt.Sprintf("SET client_min_messages = warning; DROP SCHEMA IF EXISTS %s CASCADE; CREATE SCHEMA %s; COMMENT ON SCHEMA %s IS '%s'; GRANT ALL ON SCHEMA %s TO PUBLIC;", name, name, name, mark, name)
 	grants := fmt.Sprintf("GRANT ALL ON ALL TABLES IN SCHEMA %s TO PUBLIC; GRANT ALL ON ALL SEQUENCES IN SCHEMA %s TO PUBLIC;", name, name)
 	for _, sql := range []string{begin, objects, rows, grants} {
@@ -123,7 +124,7 @@ func (w *world) restore(ctx context.Context) (again bool, err error) {
 	case shape != w.shape:
 		return true, w.seed(ctx)
 	case rows != w.rows:
-		_, data, _ := strings.Cut(seed, "-- data\n")
+		_, data, _ := strings.Cut(w.sql, "-- data\n")
 		_, err := w.owner.Exec(ctx, w.fill(data))
 		return false, err
 	}
