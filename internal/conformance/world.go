@@ -45,6 +45,7 @@ func newWorld(ctx context.Context, dsn string, o *Options, side Side) (*world, e
 		return nil, fmt.Errorf("connecting to the database past the gateway: %w", err)
 	}
 	if err := w.ours(ctx); err != nil {
+		err = fmt.Errorf("looking at the database past the gateway (by a user who may: --direct): %w", err)
 		return nil, errors.Join(err, w.owner.Close(ctx))
 	}
 	if err := w.seed(ctx); err != nil {
