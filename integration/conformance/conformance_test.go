@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -100,6 +101,33 @@ func known(t *testing.T) map[string]conformance.Verdict {
 		all[id] = conformance.Verdict(verdict)
 	}
 	return all
+}
+
+// What a random statement shows is shown by a shorter one.
+func TestShorten(t *testing.T) {
+	s := ready(t)
+	o := s.options("strict")
+	o.Target, o.Twin, o.TwinDirect = o.Direct, "", "" // no gateway: much shows
+	scheme, shapes := conformance.Random(1, 60)
+	o.Scheme = scheme
+	findings, err := conformance.Run(t.Context(), o, shapes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	longest := conformance.Finding{}
+	for _, f := range conformance.Bad(findings) {
+		if len(f.SQL) > len(longest.SQL) {
+			longest = f
+		}
+	}
+	number := slices.IndexFunc(shapes, func(s conformance.Shape) bool { return s.ID() == longest.ID })
+	short, err := conformance.Shorten(t.Context(), o, 1, number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(short.SQL, "; "); len(text) > len(longest.SQL)/2 {
+		t.Errorf("%s\nwas shortened to no less than\n%s", longest.SQL, text)
+	}
 }
 
 // Random statements show nothing: what no shape of the corpus has thought of. The

@@ -79,6 +79,7 @@ func (c *conformanceCmd) Run(e *env) error {
 		return notRun{err}
 	}
 	if bad := conformance.Bad(findings); len(bad) > 0 {
+		c.shorten(e, o, bad[0])
 		return reported{fmt.Errorf("%d findings", len(bad))}
 	}
 	return nil
@@ -152,6 +153,21 @@ func (p *printed) get(ctx context.Context) (string, error) {
 	}
 	p.text, p.at = strings.TrimSpace(string(out)), time.Now()
 	return p.text, nil
+}
+
+// shorten says a random statement that shows something as short as it can be.
+func (c *conformanceCmd) shorten(e *env, o conformance.Options, f conformance.Finding) {
+	var seed uint64
+	var number int
+	if _, err := fmt.Sscanf(f.ID, "random/seed %d, number %d", &seed, &number); err != nil {
+		return // one of the corpus
+	}
+	short, err := conformance.Shorten(e.ctx, o, seed, number)
+	if err != nil {
+		_, _ = fmt.Fprintf(e.Err, "shortening %s: %v\n", f.ID, err)
+		return
+	}
+	_, _ = fmt.Fprintf(e.Err, "\n%s, shortened (again with --random 1 --seed %d --number %d):\n  %s\n", f.ID, seed, number, strings.Join(short.SQL, ";\n  "))
 }
 
 // place is where a DSN leads, without who.

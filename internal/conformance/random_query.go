@@ -96,7 +96,7 @@ var templates = map[string][]string{
 // fallible ones may fail, and so tell of what they are computed from.
 var fallible = []string{"(100 / ($n % 5 + 1))", "length($t)::int4", "COALESCE($n, 1)::smallint::int", "(length($t) - 3) * 100000"}
 
-var constants = map[string]string{"text": "'x'", "int": "1", "bool": "true", "jsonb": `'{"key": "x"}'::jsonb`, "text[]": "'{x}'::text[]"}
+var constants = map[string]string{"text": "'x'::text", "int": "1", "bool": "true", "jsonb": `'{"key": "x"}'::jsonb`, "text[]": "'{x}'::text[]"}
 
 // expression makes one of a type of templates.
 func (q *composer) expression(sc scope, kind string, depth int, secret bool) expression {
@@ -129,7 +129,7 @@ func (q *composer) expression(sc scope, kind string, depth int, secret bool) exp
 			at++
 		case kinds[next] != "":
 			// What is asked about a protected value is refused: seldom, as it finds little.
-			add(q.expression(sc, kinds[next], depth-1, secret && (next != 'b' || q.percent(10))))
+			add(q.expression(sc, kinds[next], depth-1, secret && (next != 'b' || q.asks(10))))
 			at++
 		default:
 			b.WriteByte(form[at])
@@ -139,9 +139,13 @@ func (q *composer) expression(sc scope, kind string, depth int, secret bool) exp
 	return e
 }
 
+// asks says yes in so many cases of a hundred to something that is asked about a
+// protected value: never in a view, as what its owner filters by is the owner's.
+func (q *composer) asks(n int) bool { return q.percent(n) && !q.view }
+
 // condition is over unprotected values, but for a few.
 func (q *composer) condition(sc scope, depth int) string {
-	return q.expression(sc, "bool", depth, q.percent(4)).sql
+	return q.expression(sc, "bool", depth, q.asks(4)).sql
 }
 
 // output draws one column of a result.
@@ -163,7 +167,7 @@ func (q *composer) from(depth int) (string, scope) {
 			e := q.expression(sc, "text", 1, true)
 			s = source{q.alias(), []column{{"u", "text", e.secret}}}
 			more = one(q.draws, fmt.Sprintf("(SELECT %s AS u) %s", e.sql, s.alias), fmt.Sprintf("unnest(ARRAY[%s]) %s(u)", e.sql, s.alias))
-			sql += ", LATERAL " + more
+			sql += " CROSS JOIN LATERAL " + more
 			sc = append(sc, s)
 			continue
 		}
@@ -187,7 +191,7 @@ func (q *composer) relation(depth int) (string, source) {
 	}
 	r := one(q.draws, q.relations...)
 	if r.table && q.percent(5) {
-		return fmt.Sprintf("%s TABLESAMPLE BERNOULLI (100) %s", r.name, alias), source{alias, r.cols}
+		return fmt.Sprintf("%s %s TABLESAMPLE BERNOULLI (100)", r.name, alias), source{alias, r.cols}
 	}
 	if r.table && q.percent(10) {
 		return fmt.Sprintf("ONLY %s %s", r.name, alias), source{alias, r.cols}
@@ -221,11 +225,14 @@ func (q *composer) selection(depth int) (string, []column) {
 		}
 		outputs, cols = append(outputs, e.sql+" AS "+name), append(cols, column{name, kind, e.secret})
 	}
-	distinct, secret := "", false
+	distinct, secret, hashed := "", false, true
 	for _, c := range cols {
-		secret = secret || c.secret || c.kind == "window"
+		secret = secret || c.secret
+		// An enum's hash is made from its OID, which another database has otherwise: so
+		// would be the order of rows.
+		hashed = hashed && c.kind != "window" && c.kind != "mood"
 	}
-	if !secret && q.percent(20) || q.percent(2) {
+	if hashed && (!secret && q.percent(20) || q.asks(2)) {
 		distinct = "DISTINCT "
 	}
 	sql := "SELECT " + distinct + strings.Join(outputs, ", ") + " FROM " + from
@@ -233,7 +240,7 @@ func (q *composer) selection(depth int) (string, []column) {
 		sql += " WHERE " + q.condition(sc, 2)
 	}
 	if distinct == "" && q.percent(25) {
-		by := q.expression(sc, one(q.draws, "int", "text"), 1, q.percent(4))
+		by := q.expression(sc, one(q.draws, "int", "text"), 1, q.asks(4))
 		sql += " ORDER BY " + by.sql + one(q.draws, "", " DESC", " NULLS FIRST")
 		if q.percent(40) {
 			sql += " LIMIT 3"
@@ -245,7 +252,7 @@ func (q *composer) selection(depth int) (string, []column) {
 // grouped aggregates, by what is not protected.
 func (q *composer) grouped(depth int) (string, []column) {
 	from, sc := q.from(depth)
-	key := q.expression(sc, one(q.draws, "int", "text"), 0, q.percent(3))
+	key := q.expression(sc, one(q.draws, "int", "text"), 0, q.asks(3))
 	e := q.expression(sc, "text", 1, true)
 	form := one(q.draws, "max(%s)", "min(%s)", "string_agg(%s, ',')", "(array_agg(%s))[1]", "max(left(%s, 4))", "jsonb_agg(%s)::text", "min(%s) FILTER (WHERE true)", "JSON_ARRAYAGG(%s)::text", "count(%s)::text", "bool_or(%s IS NULL)::text")
 	by := "GROUP BY " + one(q.draws, key.sql, "ROLLUP ("+key.sql+")", "CUBE ("+key.sql+")", "GROUPING SETS (("+key.sql+"), ())")
@@ -268,7 +275,7 @@ func (q *composer) union(depth int) (string, []column) {
 	a, one1 := part()
 	b, two := part()
 	word := "UNION ALL"
-	if !one1 && !two || q.percent(5) {
+	if !one1 && !two || q.asks(5) {
 		word = one(q.draws, "UNION", "EXCEPT", "INTERSECT", "EXCEPT ALL")
 	}
 	return fmt.Sprintf("(%s) %s (%s)", a, word, b), []column{{"o1", "text", one1 || two}}
