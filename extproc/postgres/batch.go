@@ -140,6 +140,11 @@ func (s *session) beforeWait() error {
 func (s *session) owe(answers []answer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cancelling {
+		s.mu.Unlock()
+		s.cancels.Wait() // a cancel request must not hit what is sent now
+		s.mu.Lock()
+	}
 	for s.poisoning && !s.closed.Load() {
 		s.changed.Wait()
 	}
