@@ -155,6 +155,8 @@ var anchors = func() (set [256]Set) {
 			set[c] |= Of(CloudKeys)
 		}
 	}
+	set['y'] |= Of(CloudKeys) // of a name that a key without a prefix stands behind
+	set['Y'] |= Of(CloudKeys)
 	return set
 }()
 

@@ -16,10 +16,13 @@ import (
 var (
 	jwt = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." +
 		base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"1"}`)) + ".c2lnbmF0dXJlLW9mLXRva2Vu"
-	material = strings.Repeat("MIIEvQIBADANBgkq", 8)
-	pem      = "-----BEGIN PRIVATE" + " KEY-----\n" + material + "\n" + material + "\n-----END PRIVATE KEY-----"
-	awsKey   = "AKIA" + "IOSFODNN7EXAMPLE"
-	github   = "ghp" + "_" + strings.Repeat("a1B2", 9)
+	material  = strings.Repeat("MIIEvQIBADANBgkq", 8)
+	pem       = "-----BEGIN PRIVATE" + " KEY-----\n" + material + "\n" + material + "\n-----END PRIVATE KEY-----"
+	awsKey    = "AKIA" + "IOSFODNN7EXAMPLE"
+	awsSecret = "wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYEXAMPLEKEY"
+	pgp       = "-----BEGIN PGP PRIVATE" + " KEY BLOCK-----\nVersion: GnuPG v1.4.11 (GNU/Linux)\nComment: of bob@example.com, \"x\"\n\n" + material + "\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----"
+	quoted    = strings.ReplaceAll(pem, "\n", "\n> ")
+	github    = "ghp" + "_" + strings.Repeat("a1B2", 9)
 )
 
 // marked are the texts of the findings, with their detectors.
@@ -66,6 +69,17 @@ func TestScanFinds(t *testing.T) {
 		{"that does not end", pem[:100] + `"`, "private_key:" + pem[:100]},
 		{"of AWS", "key=" + awsKey, "cloud_keys:" + awsKey},
 		{"of GitHub", github, "cloud_keys:" + github},
+		{"a card on an escaped line", `{"a":"x\n4111111111111111"}`, "credit_card:4111111111111111"},
+		{"a number on an escaped line", `x\r\n078-05-1120`, "us_ssn:078-05-1120"},
+		{"a key on an escaped line", `x\n` + awsKey, "cloud_keys:" + awsKey},
+		{"track 1", "%B4111111111111111^DOE/J^2512", "credit_card:4111111111111111"},
+		{"track 2", ";4111111111111111=2512", "credit_card:4111111111111111"},
+		{"a secret of AWS", "aws_secret_access_key = " + awsSecret, "cloud_keys:" + awsSecret},
+		{"in the environment", "AWS_SECRET_ACCESS_KEY=" + awsSecret + "\n", "cloud_keys:" + awsSecret},
+		{"in JSON", `{"SecretAccessKey": "` + awsSecret + `"}`, "cloud_keys:" + awsSecret},
+		{"in JSON within a text", `{\"secretAccessKey\":\"` + awsSecret + `\"}`, "cloud_keys:" + awsSecret},
+		{"a key of PGP", pgp, "private_key:" + pgp},
+		{"a key that is quoted", "> " + quoted, "private_key:" + quoted},
 		{"several", "bob@example.com paid with 4111111111111111", "email:bob@example.com|credit_card:4111111111111111"},
 	}
 	for _, tt := range tests {
@@ -102,10 +116,12 @@ func TestScanDoesNotTake(t *testing.T) {
 		"another length":             "DE893704004405320130001",
 		"no country":                 "ZZ89370400440532013000",
 		"no domain":                  "root@localhost git@host:x a@1.2.3 @scope/pkg x@y.z",
+		"annotations":                `{"Orders@odata.count":1,"Ref@odata.type":"#x","_owner@OData.Community.Display.V1.FormattedValue":"y"}`,
 		"a public key":               strings.ReplaceAll(pem, "PRIVATE", "PUBLIC"),
 		"a header alone":             "-----BEGIN PRIVATE" + " KEY-----",
 		"three segments":             "eyJub3QiOiJhIHRva2VuIn0.eyJhIjoxfQ.abc",
 		"part of a longer word":      "X" + awsKey + " " + awsKey + "A",
+		"a name without a key":       "SecretAccessKey: string; secret_access_key: " + awsSecret[:39] + " secret_access_key=" + awsSecret + "A " + awsSecret,
 		"words that begin like keys": "ghp_short sk_live_ AKIA",
 	} {
 		if got := marked(text, All); got != nil {
@@ -152,6 +168,7 @@ func texts() *rapid.Generator[string] {
 	word := rapid.SampledFrom([]string{
 		"4111111111111111", "4111", "1111", "-", " ", "  ", ".", ",", "@", "bob", "example.com", "bob@example.com", "078-05-1120", "ssn ",
 		"078051120", "DE89", "3704", "DE89370400440532013000", jwt, "eyJhb", pem, pem[:40], material, awsKey, github, "\n", "é", "'", "0",
+		awsSecret, "secret_access_key", "SecretAccessKey", `": "`, `\n`, "%B", pgp, pgp[:50], "> ", "Version: 1.0 (x)\n",
 	})
 	return rapid.Custom(func(t *rapid.T) string { return strings.Join(rapid.SliceOfN(word, 0, 30).Draw(t, "words"), "") })
 }

@@ -1,5 +1,7 @@
 package detect
 
+import "bytes"
+
 // mailbox is at an @. It returns where to go on.
 func (s *scanner) mailbox(i int) int {
 	start := i
@@ -13,10 +15,26 @@ func (s *scanner) mailbox(i int) int {
 		return i + 1
 	}
 	end := domain(s.text, i+1)
-	if end == 0 {
+	if end == 0 || annotates(s.text[i+1:end]) {
 		return i + 1
 	}
 	return s.add(start, end, Email)
+}
+
+// annotates says whether a domain is none but the term of an annotation of a member
+// (OData JSON Format 4.01, section 4.6: "Orders@odata.count"), or one of Dataverse's.
+func annotates(domain []byte) bool {
+	vocabulary, term, _ := bytes.Cut(domain, []byte{'.'})
+	if !bytes.EqualFold(vocabulary, []byte("odata")) {
+		return false
+	}
+	switch string(term) {
+	case "associationLink", "bind", "context", "count", "deltaLink", "editLink", "etag", "mediaContentType", "mediaEditLink", "mediaEtag",
+		"mediaReadLink", "navigationLink", "nextLink", "readLink", "type":
+		return true
+	default:
+		return bytes.HasPrefix(term, []byte("Community.Display."))
+	}
 }
 
 // isLocal says whether a byte may stand in the local part. What RFC 5322 allows

@@ -73,9 +73,17 @@ func (s *scanner) begins(i int) bool {
 		return isLetter(s.at(i - 2))
 	case '-', '+': // a UUID, an exponent, a time zone, a negative number
 		return false
+	case 'B': // track 1 of a card (ISO/IEC 7813)
+		return s.at(i-2) == '%'
 	default:
-		return !isASCIIWord(c)
+		return !isASCIIWord(c) || s.escaped(i)
 	}
+}
+
+// escaped says whether an escaped white space ends before i: a text within a text.
+func (s *scanner) escaped(i int) bool {
+	c := s.at(i - 1)
+	return (c == 'n' || c == 'r' || c == 't') && s.at(i-2) == '\\'
 }
 
 // ends says whether a number may end before i.

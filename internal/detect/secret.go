@@ -18,8 +18,9 @@ func (s *scanner) pem(i int) int {
 	if n < 0 || !bytes.Contains(rest[:n], []byte("PRIVATE KEY")) {
 		return label
 	}
-	start := label + n + 5
+	start, within := headers(s.text, label+n+5)
 	end, material, open := body(s.text, start)
+	open = open || within
 	if open && s.open < 0 {
 		s.open = i
 	}
@@ -58,11 +59,40 @@ func body(text []byte, i int) (end, material int, open bool) {
 	return end, material, true
 }
 
+// headers skips the lines of an armor that say whose it is (RFC 9580, section 6.2.2).
+// They may hold any text. It is within one where the text ends there.
+func headers(text []byte, i int) (next int, within bool) {
+	for {
+		line := i
+		for line < len(text) && (text[line] == '\r' || text[line] == '\n') {
+			line++
+		}
+		rest := text[line:min(len(text), line+longestArmorHeader)]
+		end := bytes.IndexByte(rest, '\n')
+		name := 0
+		for name < len(rest) && name < longestArmorName && (isLetter(rest[name]) || rest[name] == '-') {
+			name++
+		}
+		if name == 0 || !bytes.HasPrefix(rest[name:], []byte(": ")) {
+			return i, false
+		}
+		if end < 0 {
+			return i, len(rest) < longestArmorHeader
+		}
+		i = line + end
+	}
+}
+
+const (
+	longestArmorHeader = 256 // a line of an armor, in bytes
+	longestArmorName   = 24  // what it begins with
+)
+
 // inKey says whether a byte may stand in a PEM block: base64, line ends, headers
-// (RFC 1421).
+// (RFC 1421), the mark of a quoted line.
 func inKey(c byte) bool {
 	switch c {
-	case ' ', '\n', '\r', '\t', '\\', ',', ':', '-':
+	case ' ', '\n', '\r', '\t', '\\', ',', ':', '-', '>':
 		return true
 	default:
 		return isBase64(c)
