@@ -191,6 +191,11 @@ func refused(t *testing.T, err error) *pgconn.PgError {
 // the response's headers before its body.
 func (w *world) curl(t *testing.T, token, path string, args ...string) result {
 	t.Helper()
+	return w.curlTo(t, w.Settings.APIListen, token, path, args...)
+}
+
+func (w *world) curlTo(t *testing.T, listen, token, path string, args ...string) result {
+	t.Helper()
 	program, err := exec.LookPath("curl")
 	if err != nil {
 		t.Skip("there is no curl")
@@ -201,7 +206,7 @@ func (w *world) curl(t *testing.T, token, path string, args ...string) result {
 	if token != "" { // not on the command line: a token may be longer than that takes
 		args = append(args, "-H", "@-")
 	}
-	cmd := w.command(ctx, nil, program, append(args, w.url(path))...)
+	cmd := w.command(ctx, nil, program, append(args, "https://"+listen+path)...)
 	cmd.Stdin = strings.NewReader("Authorization: Bearer " + token + "\n")
 	return finish(t, cmd)
 }
