@@ -195,6 +195,7 @@ func (x *exchange) deliver(ctx context.Context, resp *extproc.Response, outcome 
 	resp.Body = &tap{r: body, each: func(p []byte) error { return x.each(ctx, digest, p) }}
 	err := x.Respond(ctx, resp)
 	outcome.Masked, outcome.Detected = x.rules.counts(), x.rules.detected()
+	x.metrics.note(outcome.Detected)
 	outcome.Digest = hex.EncodeToString(digest.Sum(nil))
 	x.live.Observe(x.rules.delivered(resp.Status))
 	switch {

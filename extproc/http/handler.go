@@ -6,8 +6,11 @@ package http
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weir-gateway/weir/extproc"
 	"github.com/weir-gateway/weir/internal/detect"
@@ -57,7 +60,7 @@ type ClassPath struct {
 	Classes []string
 }
 
-// Deps are what a Handler works with. All are required.
+// Deps are what a Handler works with. All but Metrics are required.
 type Deps struct {
 	Identity Identity
 	Secrets  Secrets
@@ -65,6 +68,7 @@ type Deps struct {
 	Gate     *gate.Gate
 	Masker   *mask.Masker
 	Log      *slog.Logger
+	Metrics  prometheus.Registerer // of this target; may be nil
 }
 
 // Handler serves the exchanges of one target.
@@ -72,6 +76,7 @@ type Handler struct {
 	cfg      Config
 	deps     Deps
 	sessions *sessions
+	metrics  *metrics
 }
 
 var (
@@ -90,7 +95,11 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = DefaultMaxBody
 	}
-	return &Handler{cfg: cfg, deps: deps, sessions: newSessions(deps.Gate, cfg.MaxSessions, time.Now)}, nil
+	m, err := newMetrics(deps.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("http: %w", err)
+	}
+	return &Handler{cfg: cfg, deps: deps, sessions: newSessions(deps.Gate, cfg.MaxSessions, time.Now), metrics: m}, nil
 }
 
 // Close ends every session, with the reason that is recorded.

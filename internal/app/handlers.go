@@ -244,7 +244,7 @@ func (s *shared) newHTTP(name string, t *config.Target) (*handler, error) {
 	}
 	h, err := http.New(http.Config{Target: GateTarget(name, t), Inject: inject, MaxBody: int64(t.Limits.Body), MaxSessions: t.Limits.Sessions}, http.Deps{
 		Identity: s.identity, Secrets: expander{s.vault}, Classes: &paths{classes: s.classes, target: name},
-		Gate: s.gate, Masker: s.masker, Log: s.log,
+		Gate: s.gate, Masker: s.masker, Log: s.log, Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"target": name}, s.metrics),
 	})
 	if err != nil {
 		return nil, err
