@@ -232,6 +232,9 @@ func (w *world) sealed(t *testing.T, subject string) {
 	}
 	told := map[string][]byte{"the events": []byte(events), "the metrics": w.page(t, w.mint(t, stage.Auditor, person("audit")), "/metrics")}
 	expect(t, string(told["the metrics"]), `weir_postgres_detected_passages_total{detector="credit_card",target="desk"}`)
+	if transport == "" {
+		expect(t, string(told["the metrics"]), `weir_http_detected_passages_total{detector="email",target="desk-api"}`)
+	}
 	for id, text := range w.payloads(t) {
 		told["the replay of "+id] = text
 	}
