@@ -29,7 +29,7 @@ func (b *shapeBuilder) flow(st *sqlmeta.Statement) {
 	for _, f := range st.Flows {
 		for _, c := range f.From {
 			b.flows = append(b.flows, flow{
-				column: c, classes: b.class.Column(b.target, c.Schema, c.Table, c.Column),
+				column: c, classes: b.classesOf(c),
 			})
 		}
 	}
@@ -38,7 +38,7 @@ func (b *shapeBuilder) flow(st *sqlmeta.Statement) {
 // escapes says whether a statement writes what is masked into a column.
 func escapes(masks []gate.Mask, sh *shape) bool {
 	return slices.ContainsFunc(sh.flows, func(f flow) bool {
-		return slices.ContainsFunc(masks, func(m gate.Mask) bool { return hides(&m, f.column, f.classes) })
+		return slices.ContainsFunc(masks, func(m gate.Mask) bool { return sh.hides(&m, f.column, f.classes) })
 	})
 }
 
@@ -56,8 +56,8 @@ func quotes(masks []gate.Mask, sh *shape) bool {
 		}
 		for _, c := range rel.Columns {
 			column := sqlmeta.ColumnRef{Schema: t.Schema, Table: t.Name, Column: c.Name}
-			classes := sh.class.Column(sh.target, t.Schema, t.Name, c.Name)
-			if slices.ContainsFunc(masks, func(m gate.Mask) bool { return hides(&m, column, classes) }) {
+			classes := sh.classesOf(column)
+			if slices.ContainsFunc(masks, func(m gate.Mask) bool { return sh.hides(&m, column, classes) }) {
 				return true
 			}
 		}

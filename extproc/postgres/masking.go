@@ -61,14 +61,6 @@ func activeMasks(masks []gate.Mask, class Classification, target string) []gate.
 	return slices.DeleteFunc(slices.Clone(masks), inactive)
 }
 
-// hides says whether a mask is for a column.
-func hides(m *gate.Mask, column sqlmeta.ColumnRef, classes []string) bool {
-	if m.Column != "" {
-		return m.Column == nameOf(column)
-	}
-	return slices.Contains(classes, m.Class)
-}
-
 // nameOf is a column as masks name it.
 func nameOf(c sqlmeta.ColumnRef) string { return c.Schema + "." + c.Table + "." + c.Column }
 
@@ -77,7 +69,7 @@ func touches(masks []gate.Mask, sh *shape) bool {
 	for i := range sh.sql.Columns {
 		c := &sh.sql.Columns[i]
 		for m := range masks {
-			if hides(&masks[m], sqlmeta.ColumnRef{Schema: c.Schema, Table: c.Table, Column: c.Name}, c.Classes) {
+			if sh.hides(&masks[m], sqlmeta.ColumnRef{Schema: c.Schema, Table: c.Table, Column: c.Name}, c.Classes) {
 				return true
 			}
 		}
@@ -217,18 +209,14 @@ func (s *session) maskFor(op *operation, sources []sqlmeta.ColumnRef, direct boo
 	var within hiddenPaths
 	label := ""
 	for _, ref := range sources {
-		var classes []string
+		classes := op.shape.classesOf(ref)
 		if direct {
-			var paths map[string][]string
-			classes, paths = op.shape.class.Within(s.cfg.Target.Name, ref.Schema, ref.Table, ref.Column)
-			within.add(op.masks, paths)
-		} else {
-			classes = op.shape.class.Column(s.cfg.Target.Name, ref.Schema, ref.Table, ref.Column)
+			classes = op.shape.within(ref, func(paths map[string][]string) { within.add(op.masks, paths) })
 		}
 		for i := range op.masks {
 			m := &op.masks[i]
 			switch {
-			case !hides(m, ref, classes):
+			case !op.shape.hides(m, ref, classes):
 				continue
 			case label == "":
 				best = m.MaskSpec

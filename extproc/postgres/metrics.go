@@ -21,6 +21,7 @@ type metrics struct {
 	detected       *prometheus.CounterVec // by detector
 	cancels        *prometheus.CounterVec // by result
 	stale          prometheus.Counter
+	renamed        *prometheus.CounterVec // classified columns, by what became of them
 	bytesIn        prometheus.Counter
 	bytesOut       prometheus.Counter
 	judging        prometheus.Histogram
@@ -55,6 +56,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		detected:       counters("detected_passages_total", "Passages of texts that a detector found and a mask replaced.", "detector"),
 		cancels:        counters("cancel_requests_total", "Cancel requests of clients.", "result"),
 		stale:          counter("catalog_changed_total", "Statements whose result was withheld because the catalog had changed since they were judged."),
+		renamed:        counters("classified_columns_changed_total", "Classified columns that were renamed or are gone.", "change"),
 		bytesIn:        counter("received_bytes_total", "Bytes from clients."),
 		bytesOut:       counter("delivered_bytes_total", "Bytes to clients."),
 		judging: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -77,7 +79,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	return errors.Join(
 		register(r, &m.sessions), register(r, &m.signingIn), register(r, &m.waiting), register(r, &m.notAdmitted),
 		register(r, &m.refusedSignIns), register(r, &m.operations), register(r, &m.rows), register(r, &m.masked),
-		register(r, &m.detected), register(r, &m.cancels), register(r, &m.stale), register(r, &m.bytesIn), register(r, &m.bytesOut), register(r, &m.judging),
+		register(r, &m.detected), register(r, &m.cancels), register(r, &m.stale), register(r, &m.renamed), register(r, &m.bytesIn), register(r, &m.bytesOut), register(r, &m.judging),
 	)
 }
 

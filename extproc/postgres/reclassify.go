@@ -18,17 +18,17 @@ func (s *shape) under(class Classification) *shape {
 	b := shapeBuilder{shape: &c}
 	for i := range c.sql.Columns {
 		col := &c.sql.Columns[i]
-		if col.Classes = class.Column(s.target, col.Schema, col.Table, col.Name); col.Classes == nil {
+		if col.Classes = c.classesOf(sqlmeta.ColumnRef{Schema: col.Schema, Table: col.Table, Column: col.Name}); col.Classes == nil {
 			col.Classes = []string{}
 		}
-		col.Paths = pathsOf(class, s.target, sqlmeta.ColumnRef{Schema: col.Schema, Table: col.Table, Column: col.Name}, col.Classes)
+		col.Paths = c.pathsOf(sqlmeta.ColumnRef{Schema: col.Schema, Table: col.Table, Column: col.Name}, col.Classes)
 		if col.Use == string(sqlmeta.UseOutput) || col.Use == string(sqlmeta.UseDerived) {
 			b.give(col.Classes)
 		}
 	}
 	for i := range c.flows {
 		f := &c.flows[i]
-		f.classes = class.Column(s.target, f.column.Schema, f.column.Table, f.column.Column)
+		f.classes = c.classesOf(f.column)
 	}
 	return &c
 }

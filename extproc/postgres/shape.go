@@ -38,6 +38,7 @@ type shape struct {
 
 	class    Classification
 	target   string
+	former   map[sqlmeta.ColumnRef][]sqlmeta.ColumnRef // other names that columns have had
 	analysis *sqlmeta.Analysis
 	weight   int      // bytes, about, once it is kept
 	text     string   // that was analysed; "" where it is a part of one
@@ -54,8 +55,8 @@ type result struct {
 // shapeOf puts an analysis into the words of the gate. resolve finds what a
 // prepared statement or a cursor of the session stands for.
 func shapeOf(target string, an *sqlmeta.Analysis, class Classification, catalog sqlmeta.Catalog, resolve resolver) (*shape, error) {
-	b := shapeBuilder{target: target, class: class, shape: &shape{
-		risks: []string{}, class: class, target: target, analysis: an, catalog: catalog,
+	b := shapeBuilder{shape: &shape{
+		risks: []string{}, class: class, target: target, analysis: an, catalog: catalog, former: formerOf(catalog),
 		sql: gate.SQL{Statements: []gate.Statement{}, Tables: []gate.Table{}, Columns: []gate.Column{}, Functions: []string{}},
 	}}
 	for i := range an.Statements {
@@ -81,8 +82,6 @@ type resolver func(text []sqlmeta.Statement) (*shape, error)
 
 type shapeBuilder struct {
 	*shape
-	target string
-	class  Classification
 	unsure bool // it is not certain what names mean, because of a statement before
 	after  bool // nor what is behind them
 }
@@ -167,13 +166,13 @@ func (b *shapeBuilder) column(c sqlmeta.ColumnUse) {
 	if slices.ContainsFunc(b.sql.Columns, same) {
 		return
 	}
-	classes := b.class.Column(b.target, c.Schema, c.Table, c.Column)
+	classes := b.classesOf(c.ColumnRef)
 	if classes == nil {
 		classes = []string{}
 	}
 	b.sql.Columns = append(b.sql.Columns, gate.Column{
 		Schema: c.Schema, Table: c.Table, Name: c.Column, Classes: classes, Use: string(c.Use),
-		Paths: pathsOf(b.class, b.target, c.ColumnRef, classes),
+		Paths: b.pathsOf(c.ColumnRef, classes),
 	})
 	if c.Use == sqlmeta.UseOutput || c.Use == sqlmeta.UseDerived {
 		b.give(classes)

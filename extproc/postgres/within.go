@@ -10,15 +10,14 @@ import (
 )
 
 // pathsOf are the JSONPaths of a column that some of its classes are for.
-func pathsOf(class Classification, target string, c sqlmeta.ColumnRef, classes []string) []string {
+func (s *shape) pathsOf(c sqlmeta.ColumnRef, classes []string) []string {
 	if len(classes) == 0 {
 		return nil
 	}
-	_, paths := class.Within(target, c.Schema, c.Table, c.Column)
-	if len(paths) == 0 {
-		return nil
-	}
-	return slices.Sorted(maps.Keys(paths))
+	var all []string
+	s.within(c, func(paths map[string][]string) { all = slices.AppendSeq(all, maps.Keys(paths)) })
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // hiddenPaths are what masks hide within documents.

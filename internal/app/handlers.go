@@ -15,6 +15,7 @@ import (
 	"github.com/weir-gateway/weir/extproc"
 	"github.com/weir-gateway/weir/extproc/http"
 	"github.com/weir-gateway/weir/extproc/postgres"
+	"github.com/weir-gateway/weir/extproc/postgres/catalog"
 	"github.com/weir-gateway/weir/internal/classification"
 	"github.com/weir-gateway/weir/internal/config"
 	"github.com/weir-gateway/weir/internal/detect"
@@ -53,6 +54,7 @@ type shared struct {
 	log      *slog.Logger
 	drain    time.Duration
 	live     live
+	names    columnNames
 	fleet    postgres.Fleet // nil where no other gateway shares the spool
 }
 
@@ -299,7 +301,8 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 	if err != nil {
 		return nil, err
 	}
-	catalogs := newCatalogs((&catalogDialer{target: t, up: &up, password: password}).dial, functions, s.log.With("target", name))
+	catalogs := newCatalogs((&catalogDialer{target: t, up: &up, password: password}).dial, functions, s.log.With("target", name),
+		func(database string) *catalog.Names { return s.names.of(name, texts(t.Upstream.Address), database) })
 	servers, err := relay.NewUpstream(texts(t.Upstream.Address), t.Upstream.ConnectTimeout.D())
 	if err != nil {
 		return nil, fmt.Errorf("targets.%s.upstream.address: %w", name, err)
@@ -327,5 +330,6 @@ func (s *shared) newPostgres(ctx context.Context, name string, t *config.Target)
 	if err != nil {
 		return nil, err
 	}
+	catalogs.renamed = h.Renamed
 	return &handler{target: t, postgres: h, upstream: servers, stop: func(context.Context, string) { catalogs.close() }}, nil
 }

@@ -35,6 +35,11 @@ type Config struct {
 	// MaxStale is how long the last good snapshot serves while looks fail;
 	// default 5 min.
 	MaxStale time.Duration
+	// Names are kept from the catalog of this database that was there before; nil: none was.
+	Names *Names
+	// Renamed is told of each column that has another name than at the look before, or
+	// whose name is gone: now is zero then. It may be nil.
+	Renamed func(was, now sqlmeta.ColumnRef)
 }
 
 // Catalog is the catalog of one database. It is safe for concurrent use.
@@ -87,6 +92,9 @@ func New(cfg Config, log *slog.Logger) (*Catalog, error) {
 		if *d.value == 0 {
 			*d.value = d.or
 		}
+	}
+	if cfg.Names == nil {
+		cfg.Names = new(Names)
 	}
 	return &Catalog{cfg: cfg, log: log, now: time.Now}, nil
 }
@@ -234,6 +242,13 @@ func (c *Catalog) look(ctx context.Context) error {
 		_ = c.conn.Close(ctx)
 		c.conn = nil
 		return err
+	}
+	if snapshot != nil {
+		for _, r := range c.cfg.Names.remember(snapshot) {
+			if c.cfg.Renamed != nil {
+				c.cfg.Renamed(r.was, r.now)
+			}
+		}
 	}
 	switch {
 	case snapshot == nil && last != nil: // as it was

@@ -210,6 +210,7 @@ func (c *Catalog) Within(base sqlmeta.Catalog, answers []string) (sqlmeta.Catalo
 	}
 	b.note("within", from.revision)
 	s := b.done()
+	s.follow(from)
 	s.base = from.revision
 	return s, nil
 }

@@ -26,6 +26,7 @@ type Snapshot struct {
 	routines  map[name][]sqlmeta.Routine
 	functions map[uint32]sqlmeta.Function
 	types     map[uint32]mask.Type
+	former    map[sqlmeta.ColumnRef][]sqlmeta.ColumnRef // nil: none that is known
 }
 
 type name struct{ schema, name string }
