@@ -35,21 +35,24 @@ func (r *run) node(n *pg.Node, l *level) value {
 	case *pg.Node_AExpr:
 		return r.operator(e.AExpr, l)
 	case *pg.Node_BoolExpr:
-		return r.all(e.BoolExpr.GetArgs(), l)
+		return r.boolExpr(e.BoolExpr.GetArgs(), l)
 	case *pg.Node_FuncCall:
 		return r.call(e.FuncCall, l)
 	case *pg.Node_TypeCast:
 		return r.cast(e.TypeCast, l)
 	case *pg.Node_CollateClause:
-		return r.expr(e.CollateClause.GetArg(), l).derive()
+		arg := r.expr(e.CollateClause.GetArg(), l)
+		v := arg.derive()
+		v.made, v.coll = arg.kind(), true
+		return v
 	case *pg.Node_SubLink:
 		return r.subLink(e.SubLink, l)
 	case *pg.Node_CaseExpr:
 		return r.caseExpr(e.CaseExpr, l)
 	case *pg.Node_CoalesceExpr:
-		return r.alike(e.CoalesceExpr.GetArgs(), l)
+		return r.alike(e.CoalesceExpr.GetArgs(), true, l)
 	case *pg.Node_MinMaxExpr:
-		return r.alike(e.MinMaxExpr.GetArgs(), l)
+		return r.alike(e.MinMaxExpr.GetArgs(), false, l)
 	case *pg.Node_NullTest:
 		return r.expr(e.NullTest.GetArg(), l).derive()
 	case *pg.Node_BooleanTest:
@@ -91,11 +94,32 @@ func (r *run) all(nodes []*pg.Node, l *level) value {
 	return v
 }
 
+// boolExpr is AND, OR or NOT, of which the rest is not computed once the result is known.
+func (r *run) boolExpr(nodes []*pg.Node, l *level) value {
+	var v value
+	for _, n := range nodes {
+		w := r.expr(n, l)
+		w.fails = w.fails || w.depends(v) || v.depends(w)
+		v = v.join(w)
+	}
+	return v
+}
+
+// depends says that columns decide whether a subquery is run for v.
+func (v value) depends(on value) bool { return v.query && (len(on.from) > 0 || on.opaque) }
+
+// collides says that two values may have collations that do not go together, which is an
+// error where they are compared or put together.
+func (v value) collides(w value) bool {
+	return v.coll && (w.coll || len(w.from) > 0) || w.coll && len(v.from) > 0
+}
+
 // operator may be the user's own: PostgreSQL finds it along the search path. One
 // that is written with a schema other than pg_catalog certainly is.
 func (r *run) operator(e *pg.A_Expr, l *level) value {
 	left, right := r.expr(e.GetLexpr(), l), r.expr(e.GetRexpr(), l)
 	v := left.join(right)
+	v.fails = v.fails || left.collides(right)
 	operatorFails(&v, e, left, right)
 	r.operated(e.GetName(), &v)
 	return v
@@ -131,28 +155,32 @@ func (r *run) hidden(name string, v *value) {
 
 func (r *run) caseExpr(e *pg.CaseExpr, l *level) value {
 	arg, results := r.expr(e.GetArg(), l), []*pg.Node{e.GetDefresult()}
-	v := arg.join(value{})
+	v := arg.derive()
 	for _, n := range e.GetArgs() {
 		w := n.GetCaseWhen()
 		when := r.expr(w.GetExpr(), l)
+		when.fails = when.fails || when.depends(v)
 		v = v.join(when)
 		if e.GetArg() != nil { // compared with it
-			v.fails = v.fails || comparisonFails(e.GetArg(), w.GetExpr(), arg, when)
+			v.fails = v.fails || comparisonFails(e.GetArg(), w.GetExpr(), arg, when) || arg.collides(when)
 		}
 		results = append(results, w.GetResult())
 	}
-	result := r.alike(results, l)
+	result := r.alike(results, false, l)
+	result.fails = result.fails || result.depends(v)
 	v = v.join(result)
 	v.made = result.made
 	return v
 }
 
-// alike is a value that is one of several, which come to one type.
-func (r *run) alike(nodes []*pg.Node, l *level) value {
+// alike is a value that is one of several, which come to one type. inTurn says that
+// one is computed only where those before it are NULL.
+func (r *run) alike(nodes []*pg.Node, inTurn bool, l *level) value {
 	var v value
 	kind, several := uint32(0), false
 	for _, n := range nodes {
 		w := r.expr(n, l)
+		w.fails = w.fails || inTurn && w.depends(v) || v.collides(w)
 		v = v.join(w)
 		switch {
 		case n.GetNode() == nil || fixed(n) && w.kind() == 0:
@@ -192,23 +220,35 @@ func (r *run) subLink(s *pg.SubLink, l *level) value {
 	rows := r.query(s.GetSubselect(), l)
 	if s.GetTestexpr() != nil {
 		test.fails = test.fails || len(rows.columns) != 1 || len(s.GetOperName()) > 0 && !comparison(s.GetOperName()) ||
-			comparisonFails(s.GetTestexpr(), nil, test, rows.columns[0].value)
+			comparisonFails(s.GetTestexpr(), nil, test, rows.columns[0].value) ||
+			len(test.from) > 0 // the first row that is equal is the last one computed
 	}
 	r.operated(s.GetOperName(), &test)
 	switch s.GetSubLinkType() {
 	case pg.SubLinkType_EXISTS_SUBLINK:
-		return value{}
+		return value{query: true}
 	case pg.SubLinkType_EXPR_SUBLINK:
 		if len(rows.columns) == 1 && !rows.open {
 			r.nameSubLink(s, rows.columns[0].name)
-			return rows.columns[0].moved()
+			v := rows.columns[0].moved()
+			v.query = v.query || !unrun(s.GetSubselect())
+			return v
 		}
 	}
 	v := test.join(rows.whole()) // compared with a row, or assigned to several columns
+	v.query = true
 	if !rows.open {
 		v.row = rows.columns
 	}
 	return v
+}
+
+// unrun says that a subquery is an expression and nothing else: (SELECT ssn).
+func unrun(n *pg.Node) bool {
+	s := n.GetSelectStmt()
+	return s != nil && s.GetOp() == pg.SetOperation_SETOP_NONE && len(s.GetValuesLists())+len(s.GetFromClause())+len(s.GetLockingClause()) == 0 &&
+		s.GetWhereClause() == nil && s.GetHavingClause() == nil && s.GetLimitCount() == nil && s.GetLimitOffset() == nil &&
+		len(s.GetSortClause())+len(s.GetGroupClause())+len(s.GetWindowClause())+len(s.GetDistinctClause()) == 0 && s.GetWithClause() == nil
 }
 
 // multiAssign is one column of UPDATE … SET (a, b) = ….

@@ -237,7 +237,9 @@ type safe struct {
 	makes uint32
 }
 
-// safeFunctions leaves out whatever is in doubt.
+// safeFunctions leaves out whatever is in doubt: ascii fails in some encodings, and
+// starts_with for some collations. random is not among them, as whether it was called
+// shows in the next number.
 var safeFunctions = map[string]safe{
 	"upper": {}, "lower": {}, "initcap": {makes: typeText}, "reverse": {makes: typeText},
 	"btrim": {makes: typeText}, "ltrim": {makes: typeText}, "rtrim": {makes: typeText},
@@ -246,8 +248,8 @@ var safeFunctions = map[string]safe{
 	"replace": {plainly, typeText}, "translate": {plainly, typeText}, "split_part": {plainly, typeText},
 	"length": {makes: typeInt4}, "char_length": {makes: typeInt4}, "character_length": {makes: typeInt4},
 	"octet_length": {makes: typeInt4}, "bit_length": {makes: typeInt4},
-	"strpos": {makes: typeInt4}, "starts_with": {makes: typeBool}, "ascii": {makes: typeInt4},
-	"md5": {makes: typeText}, "sha224": {}, "sha256": {}, "sha384": {}, "sha512": {}, "hashtext": {makes: typeInt4},
+	"strpos": {makes: typeInt4},
+	"md5":    {makes: typeText}, "sha224": {}, "sha256": {}, "sha384": {}, "sha512": {}, "hashtext": {makes: typeInt4},
 	"concat": {scalars, typeText}, "concat_ws": {scalars, typeText},
 	"to_json": {scalars, 0}, "to_jsonb": {scalars, typeJSONB},
 	"jsonb_typeof": {makes: typeText}, "pg_typeof": {}, "pg_column_size": {makes: typeInt4},
@@ -259,7 +261,7 @@ var safeFunctions = map[string]safe{
 	"sum": {takes: exactNumbers}, "avg": {exactNumbers, typeNumeric},
 	"row_number": {makes: typeInt8}, "rank": {makes: typeInt8}, "dense_rank": {makes: typeInt8},
 	"percent_rank": {makes: typeFloat8}, "cume_dist": {makes: typeFloat8}, "first_value": {}, "last_value": {}, "lag": {plainly, 0}, "lead": {plainly, 0},
-	"now": {makes: typeTimestampTZ}, "clock_timestamp": {makes: typeTimestampTZ}, "random": {makes: typeFloat8}, "gen_random_uuid": {makes: typeUUID},
+	"now": {makes: typeTimestampTZ}, "clock_timestamp": {makes: typeTimestampTZ}, "gen_random_uuid": {makes: typeUUID},
 	"unnest": {},
 }
 
@@ -275,10 +277,7 @@ func failing(v *value, name string, f *pg.FuncCall, args []value) {
 	if s.makes == 0 && len(args) > 0 {
 		v.made = args[0].kind()
 	}
-	switch {
-	case name == "random":
-		v.fails = v.fails || len(args) > 0
-	case (name == "upper" || name == "lower") && !isText(v.made): // of a range
+	if (name == "upper" || name == "lower") && !isText(v.made) { // of a range
 		v.made = 0
 	}
 	switch s.takes {
@@ -288,7 +287,8 @@ func failing(v *value, name string, f *pg.FuncCall, args []value) {
 			v.fails = v.fails || !plainArgument(n) || text && s.makes == 0 // a pattern
 		}
 		if name == "replace" {
-			v.terms = min(max(v.terms, 1)*longestPlain, manyTerms)
+			v.terms = min(sizeOf(*v)*growth(f.GetArgs()), manyTerms+1)
+			v.fails = v.fails || v.terms > manyTerms
 		}
 	case scalars:
 		v.terms = 0
@@ -329,6 +329,15 @@ func exact(v *value) bool {
 		return v.typ == typeNumeric && v.mod > 0
 	}
 	return false
+}
+
+// growth is by how much a text can grow where one plain text is replaced by another.
+func growth(args []*pg.Node) int32 {
+	if len(args) != 3 {
+		return manyTerms
+	}
+	from, to := args[1].GetAConst().GetSval().GetSval(), args[2].GetAConst().GetSval().GetSval()
+	return int32(min(len(to)/max(len(from), 1)+1, longestPlain+1)) //nolint:gosec // small
 }
 
 // longestPlain bounds a text that is a plain argument, in bytes.

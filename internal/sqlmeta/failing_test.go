@@ -28,6 +28,8 @@ var cannotFail = []string{
 	"CASE WHEN ssn LIKE '1%' THEN 1 ELSE id END", "coalesce(upper(ssn), 'x') || '!'", "count(ssn)", "count(DISTINCT ssn)", "min(ssn)", "max(ssn)",
 	"row_number() OVER (ORDER BY ssn)", "lag(ssn, 1) OVER (ORDER BY id)", "to_jsonb(ssn)", "ROW(ssn, id)", "(SELECT ssn)", "ssn COLLATE \"C\"",
 	"CASE WHEN ssn = 'x' THEN now() END", "CASE WHEN ssn = 'x' THEN '2026-01-01'::date END", "length(ssn)::bigint", "length(ssn)::numeric",
+	"replace(replace(replace(ssn, '-', ''), '.', ''), ' ', '_')", "(SELECT upper(ssn))", "(SELECT ssn FROM customers WHERE id = 1)", "CASE WHEN (SELECT count(*) FROM orders) > 1 THEN ssn END",
+	"upper(ssn COLLATE \"C\" || 'x')", "ssn COLLATE \"C\" > 'x'", "NOT ssn LIKE '1%'",
 	"length(ssn) > 3", "length(ssn) = 3.5", "sum(length(ssn))", "avg(length(ssn))",
 }
 
@@ -43,6 +45,11 @@ var canFail = []string{
 	"ssn LIKE '1%' AND 1 / (id - 1) > 0", "coalesce(nullif(ssn, 'x'), (1 / (id - 1))::text)", "CASE 1 / (id - 1) WHEN 1 THEN ssn END",
 	"CASE WHEN ssn LIKE '1%' THEN leak(id) END", "CASE WHEN ssn LIKE '1%' THEN similarity('a', name) END",
 	"CASE WHEN ssn = 'x' THEN $1::text::int END", "CASE WHEN ssn = 'x' THEN '1'::text::int END",
+	"CASE WHEN ssn LIKE '1%' THEN random() END", "CASE WHEN ssn LIKE '1%' THEN (SELECT name FROM customers) END", "CASE WHEN ssn LIKE '1%' THEN EXISTS (SELECT FROM orders) END",
+	"CASE WHEN ssn LIKE '1%' THEN (SELECT max(total) FROM orders) END", "CASE WHEN ssn LIKE '1%' THEN (SELECT 'x' LIMIT (1 - 2)) END", "coalesce(nullif(ssn, 'x'), (SELECT max(name) FROM customers))",
+	"ssn LIKE '1%' AND EXISTS (SELECT FROM orders)", "CASE WHEN ssn LIKE '1%' THEN ARRAY(SELECT id FROM orders) END", "CASE WHEN ssn = 'x' THEN 1 WHEN (SELECT count(*) FROM orders) > 1 THEN 2 END",
+	"ssn = ANY (SELECT name FROM customers)", "ssn LIKE '1%' AND id IN (SELECT id FROM orders)", "CASE WHEN ssn LIKE '1%' THEN upper((SELECT ssn COLLATE \"C\") || (SELECT name COLLATE \"POSIX\")) END",
+	"replace(replace(ssn, '1', '1111111111111111111111111111111111111111111'), '1', '1111111111111111111111111111111111111111111')", "ascii(ssn)", "starts_with(ssn, 'x')",
 	"leak(length(ssn))", "pg_catalog.nobody_knows(ssn)", "ssn OPERATOR(evil.+) 'x'",
 	"random(1, length(ssn))",
 }

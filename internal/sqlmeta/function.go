@@ -151,6 +151,7 @@ func (r *run) apply(f *pg.FuncCall, args []value) value {
 func joined(args []value) value {
 	var v value
 	for _, a := range args {
+		a.fails = a.fails || v.collides(a)
 		v = v.join(a)
 	}
 	return v.derive()

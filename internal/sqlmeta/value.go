@@ -16,6 +16,8 @@ type value struct {
 
 	fails bool   // computing it may fail
 	owned bool   // so may what a definition of the owner's computes of it
+	query bool   // a subquery is run for it, which may fail and leaves traces: scans, locks
+	coll  bool   // COLLATE stands in it, and may not go with the collation of another
 	made  uint32 // pg_type OID of what a function or operator makes, 0 where it is not known
 	terms int32  // about how many columns and constants it is as long as; 0 is 1
 
@@ -44,6 +46,7 @@ func (v value) join(w value) value {
 		from: v.from.union(w.from), opaque: v.opaque || w.opaque,
 		told:  (v.opaque || w.opaque) && !v.untold() && !w.untold(),
 		fails: v.fails || w.fails, owned: v.owned || w.owned, terms: max(v.terms, w.terms),
+		query: v.query || w.query, coll: v.coll || w.coll,
 	}
 }
 
@@ -51,7 +54,7 @@ func (v value) join(w value) value {
 func (v value) derive() value {
 	return value{
 		from: v.from, opaque: v.opaque, told: v.told,
-		fails: v.fails, owned: v.owned, terms: v.terms,
+		fails: v.fails, owned: v.owned, terms: v.terms, query: v.query, coll: v.coll,
 	}
 }
 
