@@ -54,7 +54,9 @@ func (r *run) node(n *pg.Node, l *level) value {
 	case *pg.Node_MinMaxExpr:
 		return r.alike(e.MinMaxExpr.GetArgs(), false, l)
 	case *pg.Node_NullTest:
-		return r.expr(e.NullTest.GetArg(), l).derive()
+		v := r.expr(e.NullTest.GetArg(), l).derive()
+		v.fails = v.fails || v.depends(v) // of a row, the server asks field after field
+		return v
 	case *pg.Node_BooleanTest:
 		return r.expr(e.BooleanTest.GetArg(), l).derive()
 	case *pg.Node_RowExpr:
@@ -120,6 +122,9 @@ func (r *run) operator(e *pg.A_Expr, l *level) value {
 	left, right := r.expr(e.GetLexpr(), l), r.expr(e.GetRexpr(), l)
 	v := left.join(right)
 	v.fails = v.fails || left.collides(right)
+	if e.GetRexpr().GetList() != nil { // compared with one after the other
+		v.fails = v.fails || v.depends(v)
+	}
 	operatorFails(&v, e, left, right)
 	r.operated(e.GetName(), &v)
 	return v
@@ -221,7 +226,7 @@ func (r *run) subLink(s *pg.SubLink, l *level) value {
 	if s.GetTestexpr() != nil {
 		test.fails = test.fails || len(rows.columns) != 1 || len(s.GetOperName()) > 0 && !comparison(s.GetOperName()) ||
 			comparisonFails(s.GetTestexpr(), nil, test, rows.columns[0].value) ||
-			len(test.from) > 0 // the first row that is equal is the last one computed
+			len(test.from)+len(rows.columns[0].from) > 0 // the first row that is equal is the last one read
 	}
 	r.operated(s.GetOperName(), &test)
 	switch s.GetSubLinkType() {

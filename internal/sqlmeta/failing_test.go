@@ -50,6 +50,7 @@ var canFail = []string{
 	"ssn LIKE '1%' AND EXISTS (SELECT FROM orders)", "CASE WHEN ssn LIKE '1%' THEN ARRAY(SELECT id FROM orders) END", "CASE WHEN ssn = 'x' THEN 1 WHEN (SELECT count(*) FROM orders) > 1 THEN 2 END",
 	"ssn = ANY (SELECT name FROM customers)", "ssn LIKE '1%' AND id IN (SELECT id FROM orders)", "CASE WHEN ssn LIKE '1%' THEN upper((SELECT ssn COLLATE \"C\") || (SELECT name COLLATE \"POSIX\")) END",
 	"replace(replace(ssn, '1', '1111111111111111111111111111111111111111111'), '1', '1111111111111111111111111111111111111111111')", "ascii(ssn)", "starts_with(ssn, 'x')",
+	"'x' BETWEEN ssn AND (SELECT name FROM customers)", "'x' IN (ssn, (SELECT name FROM customers))", "ROW(nullif(ssn, 'x'), (SELECT name FROM customers)) IS NULL", "true <= ANY (SELECT ssn > 'M' FROM customers)",
 	"leak(length(ssn))", "pg_catalog.nobody_knows(ssn)", "ssn OPERATOR(evil.+) 'x'",
 	"random(1, length(ssn))",
 }
