@@ -29,7 +29,10 @@ var plainWords = map[string]bool{
 // Harmless says of a function's source that it certainly looks at nothing but its own
 // arguments, or the row that it is called for: that sets updated_at, say. It is not
 // understood, only searched; what is not certain is not harmless.
-func Harmless(language, source string) bool {
+//
+// users are the names of what users have made that a search path may put in the place of the
+// server's own: of functions, "operator +", "cast date", "cast from …".
+func Harmless(language, source string, users map[string]bool) bool {
 	switch language {
 	case "c", "internal": // as with functions that are called by name, extensions are trusted
 		return true
@@ -41,10 +44,15 @@ func Harmless(language, source string) bool {
 	if strings.ContainsAny(text, "\"'\\") || strings.Contains(text, "$$") || strings.Contains(text, "/*") {
 		return false
 	}
+	for name := range users {
+		if operator, is := strings.CutPrefix(name, "operator "); is && strings.Contains(text, operator) || strings.HasPrefix(name, "cast from ") {
+			return false
+		}
+	}
 	for _, w := range words.FindAllString(text, -1) {
 		name, calls := strings.CutSuffix(w, "(")
 		name = strings.ToLower(strings.TrimSpace(name))
-		if reaching[name] {
+		if reaching[name] || users[name] && calls || users["cast "+name] {
 			return false
 		}
 		if !calls || plainWords[name] {

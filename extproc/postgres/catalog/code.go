@@ -71,7 +71,7 @@ func readCode(ctx context.Context, tx pgx.Tx, b *builder) error {
 // nothing but the row.
 func (b *builder) code(c code) {
 	b.note("code", c.relation, c.language, c.source)
-	if r := b.snapshot.byOID[c.relation]; r != nil && !sqlmeta.Harmless(c.language, c.source) {
+	if r := b.snapshot.byOID[c.relation]; r != nil && !sqlmeta.Harmless(c.language, c.source, b.users) {
 		r.Code = true
 	}
 }

@@ -121,6 +121,7 @@ type builder struct {
 	relations []*sqlmeta.Relation
 	strings   map[string]string
 	types     map[string][]uint32
+	users     map[string]bool     // names of routines that users have made, in a language that is looked into
 	reaches   map[uint32][]uint32 // which tables are written because another is
 
 	facts map[string]*sqlmeta.Facts // by signature or name
@@ -141,6 +142,7 @@ func newBuilder(facts map[string]*sqlmeta.Facts) *builder {
 		},
 		strings: map[string]string{},
 		types:   map[string][]uint32{},
+		users:   map[string]bool{},
 		reaches: map[uint32][]uint32{},
 		hash:    h,
 		sum:     func() []byte { return h.Sum(nil) },
@@ -247,6 +249,9 @@ func (b *builder) routine(r sqlmeta.Routine, signature string) {
 	b.note("routine", r.OID, r.Schema, r.Name, r.Kind, r.Language, r.Volatility, r.ReturnsSet, r.ReturnType, r.Extension)
 	for _, o := range r.Outputs {
 		b.note(o.Name, o.TypeOID)
+	}
+	if r.OID >= firstUsers && r.Language != "c" && r.Language != "internal" {
+		b.users[r.Name] = true
 	}
 	k := name{r.Schema, r.Name}
 	b.snapshot.routines[k] = append(b.snapshot.routines[k], r)
