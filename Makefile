@@ -53,8 +53,8 @@ test-short: ## unit tests; tests whose parts are not set up are skipped
 
 test: setup test-race ## every test, against the real parts: what CI runs
 	$(GO) test -timeout $(TIMEOUT) ./...
-	WEIR_TRANSPORT=relay $(GO) test -timeout $(TIMEOUT) ./integration # again, over the other transport: the tests in which it has a part
-	WEIR_TRANSPORT=relay $(GO) test -timeout $(TIMEOUT) -run '^TestPgx$$' ./integration/drivers
+	WEIR_TRANSPORT=relay $(GO) test -count=1 -timeout $(TIMEOUT) ./integration # again, over the other transport: the tests in which it has a part
+	WEIR_TRANSPORT=relay $(GO) test -count=1 -timeout $(TIMEOUT) -run '^TestPgx$$' ./integration/drivers
 
 test-race: ## unit tests of the concurrent packages under the race detector
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null; then \
