@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -139,11 +140,11 @@ func (d *Decision) Code() string {
 	return d.Deny[0].Code
 }
 
-// Hint says what is allowed instead, as far as the rules know it.
+// Hint says what is allowed instead, as far as the rules know it, each thing once.
 func (d *Decision) Hint() string {
 	var hints []string
 	for _, r := range d.Deny {
-		if r.Hint != "" {
+		if r.Hint != "" && !slices.Contains(hints, r.Hint) {
 			hints = append(hints, r.Hint)
 		}
 	}
