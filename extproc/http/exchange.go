@@ -188,7 +188,8 @@ func (x *exchange) deliver(ctx context.Context, resp *extproc.Response, outcome 
 	}
 	body := resp.Body
 	if x.rules.active() {
-		masked := x.rules.pipe(body, !isJSON(resp.Header), x.keep(ctx))
+		// Where values are hidden by their paths a body is JSON, or there is none.
+		masked := x.rules.pipe(body, !x.rules.bound && !isJSON(resp.Header), x.keep(ctx))
 		defer masked.Close()
 		body = masked
 	}
