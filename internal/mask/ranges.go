@@ -208,20 +208,4 @@ func (r *rangeReader) boundOf(i int, in []byte) (finite bool, rest []byte, ok bo
 }
 
 // appendBound writes a bound as the server does.
-func appendBound(dst, value []byte) []byte {
-	bare := len(value) > 0
-	for _, c := range value {
-		bare = bare && c != '"' && c != '\\' && c != '(' && c != ')' && c != '[' && c != ']' && c != ',' && !isSpace(c)
-	}
-	if bare {
-		return append(dst, value...)
-	}
-	dst = append(dst, '"')
-	for _, c := range value {
-		if c == '"' || c == '\\' {
-			dst = append(dst, c)
-		}
-		dst = append(dst, c)
-	}
-	return append(dst, '"')
-}
+func appendBound(dst, value []byte) []byte { return appendPart(dst, value, `"\()[],`) }

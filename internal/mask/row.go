@@ -2,6 +2,7 @@ package mask
 
 import (
 	"encoding/binary"
+	"strings"
 )
 
 // composite masks the fields of a row, each as its type can be. A field that cannot
@@ -137,10 +138,14 @@ func fieldOf(dst, in []byte) (value, rest []byte, null, ok bool) {
 }
 
 // appendField writes a field as the server does.
-func appendField(dst, value []byte) []byte {
+func appendField(dst, value []byte) []byte { return appendPart(dst, value, `"\(),`) }
+
+// appendPart writes a part of a row or range, between quotes where it is empty or
+// has white space or one of special in it.
+func appendPart(dst, value []byte, special string) []byte {
 	bare := len(value) > 0
 	for _, c := range value {
-		bare = bare && c != '"' && c != '\\' && c != '(' && c != ')' && c != ',' && !isSpace(c)
+		bare = bare && strings.IndexByte(special, c) < 0 && !isSpace(c)
 	}
 	if bare {
 		return append(dst, value...)
