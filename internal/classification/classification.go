@@ -92,24 +92,18 @@ func (c *Classification) WithinPaths() []string {
 // Paths returns the classified JSONPaths of a target, in order of path. The
 // slice must not be changed.
 func (c *Classification) Paths(target string) []PathClass {
-	own, every := c.paths[target], c.paths[Any]
-	switch {
-	case target == Any || len(every) == 0:
-		return own
-	case len(own) == 0:
-		return every
-	}
-	merged := slices.Clone(own)
-	for _, p := range every {
-		merged = addPath(merged, p.Path, p.Classes)
-	}
-	return merged
+	return withAny(c.paths, target, func(list []PathClass, p PathClass) []PathClass { return addPath(list, p.Path, p.Classes) })
 }
 
 // Detectors returns what is looked for in a target's texts, in order of detector,
 // and the classes of what is found. The slice must not be changed.
 func (c *Classification) Detectors(target string) []detect.Asked {
-	own, every := c.detectors[target], c.detectors[Any]
+	return withAny(c.detectors, target, addAsked)
+}
+
+// withAny is what is said of a target, and of every target added to it.
+func withAny[T any](said map[string][]T, target string, add func([]T, T) []T) []T {
+	own, every := said[target], said[Any]
 	switch {
 	case target == Any || len(every) == 0:
 		return own
@@ -117,8 +111,8 @@ func (c *Classification) Detectors(target string) []detect.Asked {
 		return every
 	}
 	merged := slices.Clone(own)
-	for _, a := range every {
-		merged = addAsked(merged, a)
+	for _, e := range every {
+		merged = add(merged, e)
 	}
 	return merged
 }
